@@ -1,0 +1,71 @@
+package durable
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Locks are of the open file description (OFD): they vanish with its last
+// descriptor, are not shared by two opens of one process, and can be asked
+// about without being taken, so that looking never makes a starter fail.
+
+// Lock takes the exclusive lock of the whole file and reports whether it got it.
+func (f *File) Lock(site Site) (bool, error) {
+	err := at(site)
+	if err == nil {
+		lk := unix.Flock_t{Type: unix.F_WRLCK}
+		err = retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
+	}
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, fail(site, f.path, err)
+}
+
+// WaitLock takes the lock however long that lasts. It blocks its thread: give
+// it a goroutine of its own.
+func (f *File) WaitLock(site Site) error {
+	err := at(site)
+	if err == nil {
+		lk := unix.Flock_t{Type: unix.F_WRLCK}
+		err = retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &lk) })
+	}
+	return fail(site, f.path, err)
+}
+
+// Locked reports whether somebody else holds the lock.
+func (f *File) Locked() (bool, error) {
+	lk := unix.Flock_t{Type: unix.F_WRLCK}
+	err := retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
+	return lk.Type != unix.F_UNLCK, fail("look:lock", f.path, err)
+}
+
+// What a lease can tell about a file.
+const (
+	Quiet   = iota // nobody has it open for writing
+	Written        // somebody has
+	Unknown        // nobody here can tell: not our file and no CAP_LEASE, or NFS
+)
+
+// ReadLease takes a read lease: while it is held nobody can open the file for
+// writing without waiting for us, so hold it for microseconds, never over a
+// sync. Unlease gives it back if the answer was Quiet.
+func (f *File) ReadLease() int { return f.lease(unix.F_RDLCK) }
+
+// WriteLease is granted only if nobody else has the file open at all.
+func (f *File) WriteLease() int { return f.lease(unix.F_WRLCK) }
+
+func (f *File) lease(kind int) int {
+	_, err := unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, kind)
+	switch {
+	case err == nil:
+		return Quiet
+	case errors.Is(err, unix.EAGAIN):
+		return Written
+	}
+	return Unknown
+}
+
+// Unlease gives the lease back. Closing the file does too.
+func (f *File) Unlease() { _, _ = unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_UNLCK) }
