@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/monitor"
+)
+
+func (p *program) newRun() *cobra.Command {
+	var once bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "work on the spool, in the foreground",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.daemon(c.Context(), once)
+		},
+	}
+	c.Flags().BoolVar(&once, "once", false, "end when nothing can start and nothing runs")
+	return c
+}
+
+// daemon wires the monitor to the process: signals, the service manager, the
+// runner's binary.
+func (p *program) daemon(ctx context.Context, once bool) error {
+	conf, err := p.config()
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	runner, err := findRunner()
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	reloads := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-hup:
+				select {
+				case reloads <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	beat, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "monitor: WATCHDOG_USEC:", err)
+	}
+	return monitor.Run(ctx, monitor.Config{
+		Conf: conf, Reload: p.config, Runner: runner, Version: p.version, Once: once,
+		Reloads: reloads, Notify: p.notify, Beat: beat / 3, Stderr: p.stderr,
+	})
+}
+
+// notify tells the service manager. RELOADING needs a time since systemd 253;
+// older ones pass over it.
+func (p *program) notify(state string) {
+	if state == "WATCHDOG=1" {
+		// As often as the loop turns, but not more than the service manager needs.
+		if time.Since(p.beat) < 100*time.Millisecond {
+			return
+		}
+		p.beat = time.Now()
+	}
+	if strings.HasPrefix(state, daemon.SdNotifyReloading) {
+		state += "\n" + daemon.SdNotifyMonotonicUsec()
+	}
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		fmt.Fprintln(p.stderr, "monitor: sd_notify:", err)
+	}
+}
+
+// findRunner looks beside the monitor's own binary, then where packages put it.
+func findRunner() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the runner: %w", err)
+	}
+	dir := filepath.Dir(self)
+	var tried []string
+	for _, path := range []string{filepath.Join(dir, "runner"), filepath.Join(dir, "..", "libexec", "simple-job-q", "runner")} {
+		st, err := os.Stat(path)
+		if err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return path, nil
+		}
+		tried = append(tried, strconv.Quote(path))
+	}
+	return "", errors.New("the runner is missing: neither " + strings.Join(tried, " nor ") + " is a program; build both with make build")
+}
+
+var _ = config.Default

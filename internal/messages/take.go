@@ -1,0 +1,254 @@
+package messages
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"simplejobq/internal/durable"
+)
+
+// take reads what is new in the file that is open, and puts the intent on disk
+// if there are lines in it. last: the file lost its name and its writers, so a
+// line without its end will not get one.
+func (b *Inbox) take(last bool) (lines []Line, said []string, err error) {
+	src := b.src
+	now, err := src.file.Stat()
+	if err != nil || now.SameContent(src.seen) && now.Size == src.pos {
+		return nil, nil, err
+	}
+	rewritten, err := src.rewritten(now.Size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rewritten {
+		said = append(said, b.path+" was emptied or rewritten by somebody; it is read from its beginning")
+		src.rewind()
+		b.again, b.open = 0, false
+		b.settle()
+		// Else a crash could find the old mark fitting the new lines.
+		if err := b.save("done"); err != nil {
+			b.unsaved = true
+			return nil, said, err
+		}
+	}
+	before, inbox := *src, *b
+	before.sum, before.tail = cloneHash(src.sum), bytes.Clone(src.tail)
+
+	lines, more, err := b.scan(now, last)
+	if err == nil && len(lines) > 0 {
+		// A crash before this leaves the lines new, one after it brings them
+		// again as repeats.
+		err = b.save("intent")
+	}
+	if err != nil {
+		file, readOnly := src.file, src.readOnly
+		*src, *b = before, inbox
+		src.file, src.readOnly = file, readOnly
+		return nil, said, err
+	}
+	src.seen = now
+	if !b.open {
+		b.settle()
+	}
+	if b.note != "" && len(lines) > 0 {
+		said = append(said, b.note)
+	}
+	b.note = "" // lines that come from now on are new, record or not
+	return lines, append(said, more...), nil
+}
+
+// scan goes through the file from pos until there are lines or nothing is left.
+func (b *Inbox) scan(now durable.Stat, last bool) (lines []Line, said []string, err error) {
+	src := b.src
+	for len(lines) == 0 && src.pos < now.Size {
+		buf := make([]byte, min(now.Size-src.pos, maxBatch))
+		n, err := src.file.ReadAt(buf, src.pos)
+		if err := ignoreEOF(err); err != nil {
+			return nil, nil, err
+		}
+		atEnd := src.pos+int64(n) == now.Size
+		var more []string
+		var rest []byte
+		lines, more, rest = b.split(buf[:n])
+		said = append(said, more...)
+		if atEnd && len(rest) > 0 {
+			took, more, err := b.unended(rest, now, last)
+			if err != nil {
+				return nil, nil, err
+			}
+			return append(lines, took...), append(said, more...), nil
+		}
+		if len(rest) == n { // it shrank while it was read
+			break
+		}
+		b.more = !atEnd && len(lines) > 0
+	}
+	return lines, said, nil
+}
+
+// split takes the whole lines off buf, which lies at pos.
+func (b *Inbox) split(buf []byte) (lines []Line, said []string, rest []byte) {
+	for src := b.src; ; {
+		i := bytes.IndexByte(buf, '\n')
+		if i < 0 {
+			break
+		}
+		line := buf[:i+1]
+		buf = buf[i+1:]
+		if src.long || i > maxLine {
+			if !src.long {
+				said = append(said, b.tooLong(line))
+			}
+			src.advance(line)
+			src.long = false
+			continue
+		}
+		if line[0] == '#' && src.pos == src.head {
+			src.advance(line)
+			src.extendHead()
+			continue
+		}
+		lines = b.line(lines, line)
+	}
+	if b.src.long || len(buf) > maxLine {
+		if !b.src.long {
+			said = append(said, b.tooLong(buf))
+		}
+		b.src.advance(buf)
+		b.src.long = true
+		buf = nil
+	}
+	return lines, said, buf
+}
+
+func (b *Inbox) tooLong(line []byte) string {
+	return fmt.Sprintf("%s: a line of more than 64 KiB is passed over: %s", b.path, Quote(string(line[:2*quoteBytes])))
+}
+
+// line adds one line to those handed out, unless there is nothing to act upon.
+func (b *Inbox) line(lines []Line, line []byte) []Line {
+	text := strings.TrimSuffix(string(line), "\n")
+	text = strings.TrimSuffix(text, "\r")
+	if t := strings.TrimSpace(text); t != "" && t[0] != '#' {
+		if !b.open {
+			b.settle() // what was passed over until here needs no acting upon
+			b.open = true
+		}
+		lines = append(lines, Line{Text: text, Again: b.src.pos < b.again})
+	}
+	b.src.advance(line)
+	return lines
+}
+
+// unended looks at a last line without a newline. It is taken only when it has
+// not changed since the last look and nobody has the file open for writing: a
+// shell may be between the two halves of it.
+func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (lines []Line, said []string, err error) {
+	if b.src.pos == b.src.head && rest[0] == '#' && !last {
+		return nil, nil, nil // the comment block stays open for its newline
+	}
+	if !last {
+		if !b.partial.SameContent(now) {
+			b.partial = now
+			return nil, nil, nil
+		}
+		switch writers, err := b.src.writers(); {
+		case err != nil:
+			return nil, nil, err
+		case writers == durable.Unknown && b.once("unended"):
+			return nil, []string{b.path + " ends in a line without a newline, and whether somebody is still writing it cannot be found out here; it waits for its newline"}, nil
+		case writers != durable.Quiet:
+			return nil, nil, nil
+		}
+		if again, err := b.src.file.Stat(); err != nil || !again.SameContent(now) {
+			return nil, nil, err
+		}
+	}
+	lines = b.line(nil, rest)
+	if len(lines) > 0 {
+		said = []string{fmt.Sprintf("%s: its last line has no newline and nobody is writing it any more; it is taken as it is: %s", b.path, Quote(string(rest)))}
+	}
+	return lines, said, nil
+}
+
+// empty cuts the file back to its leading comments if everything else in it was
+// acted upon and nobody else has it open. Nobody is made to wait for a disk: the
+// record is written before the lease is taken, and again if it is refused then.
+func (b *Inbox) empty() (said []string, err error) {
+	src := b.src
+	if b.open || src.pos == src.head || src.long {
+		return nil, nil
+	}
+	if src.readOnly {
+		w, err := src.file.Reopen("reads:reopen", true)
+		if err != nil {
+			if b.once("read-only") {
+				said = []string{b.path + " cannot be written by this monitor: what was acted upon stays in it, and is not acted upon again"}
+			}
+			return said, nil
+		}
+		if err := src.file.Close(); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+		src.file, src.readOnly = w, false
+	}
+	now, err := src.file.Stat()
+	if err != nil || now.Size != src.pos {
+		return nil, err
+	}
+	switch src.file.WriteLease() {
+	case durable.Written:
+		return nil, nil
+	case durable.Unknown:
+		if b.once("no lease") {
+			said = []string{b.path + " is not emptied: this monitor may not ask who has it open (not its owner and no CAP_LEASE, or a network file system)"}
+		}
+		return said, nil
+	}
+	src.file.Unlease()
+
+	kept := b.cut
+	b.cut = cutting{size: src.pos, sum: sumText(src.sum)}
+	if age := time.Now().UnixNano() - now.Mtime; age > int64(time.Second) {
+		b.cut.time = now.Mtime
+	}
+	m := b.current()
+	m.Done, m.Taken, m.Sum, m.Long = src.head, src.head, sumText(src.headSum), false
+	if err := b.saveMark("done", m); err != nil {
+		b.cut, b.unsaved = kept, true
+		return nil, err
+	}
+	// Crash window: whether the cut happened cannot always be told afterwards
+	// from the same bytes having been appended again. Then they are repeats.
+	ok, err := b.cutNow()
+	if !ok {
+		b.cut = kept
+		b.unsaved = true
+		if err != nil && b.once("cut: "+err.Error()) {
+			said = append(said, err.Error())
+		}
+		return said, b.save("done")
+	}
+	src.cutToHead()
+	b.settle()
+	if s, err := src.file.Stat(); err == nil && s.Size == src.pos {
+		src.seen = s
+	}
+	return said, nil
+}
+
+func (b *Inbox) cutNow() (ok bool, err error) {
+	f := b.src.file
+	if f.WriteLease() != durable.Quiet {
+		return false, nil
+	}
+	defer f.Unlease()
+	if s, err := f.Stat(); err != nil || s.Size != b.src.pos {
+		return false, err
+	}
+	err = f.Truncate("reads:truncate", b.src.head)
+	return err == nil, err
+}

@@ -1,0 +1,276 @@
+package monitor
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/messages"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/status"
+)
+
+// digestState is when the digest was written, and what it counts in directories
+// that are not indexed.
+type digestState struct {
+	written time.Time
+	due     time.Time // when the next may be written, zero if nothing changed
+	counts  [spool.Queues]count
+}
+
+// count is how many files lie in a directory, counted when somebody else changed
+// it and kept up with our own moves meanwhile.
+type count struct {
+	n            int
+	mtime, ctime int64
+	next         time.Time // not counted again before: a large directory takes its time
+}
+
+// past is a UOW that ended, for the digest's list of recent ones.
+type past struct {
+	at   time.Time
+	name string
+	to   spool.Queue
+	text string
+}
+
+func (s *session) addRecent(p past) {
+	s.recent = append([]past{p}, s.recent...)
+	if n := s.conf.Status.Recent; len(s.recent) > n {
+		s.recent = s.recent[:n]
+	}
+}
+
+// remember reads the last ended UOWs from monitor_events, so that a restart does
+// not empty the list.
+func (s *session) remember() {
+	events, err := messages.Tail(s.sp.Root, s.conf.Files.Events, 256<<10)
+	if err != nil {
+		return // the list fills again as UOWs end
+	}
+	where := map[string]string{}
+	for _, e := range events {
+		switch e.Event {
+		case "moved":
+			where[e.UOW] = e.To
+		case "ended":
+			if q, ok := s.sp.ByName(where[e.UOW]); ok {
+				s.addRecent(past{e.Time, e.UOW, q, e.Reason})
+			}
+		}
+	}
+}
+
+// writeDigest writes status.txt and status.json, by rename, at most once per
+// interval. afero carries what needs no durability.
+func (s *session) writeDigest(last bool) error {
+	now := time.Now()
+	if next := s.digest.written.Add(time.Duration(s.conf.Status.Interval)); !last && now.Before(next) {
+		s.digest.due = next
+		return nil
+	}
+	s.digest.written, s.digest.due = now, time.Time{}
+	if len(s.jobs) > 0 {
+		// The last line of output and how long it runs change without a round.
+		s.digest.due = now.Add(max(10*time.Duration(s.conf.Status.Interval), 10*time.Second))
+	}
+	d := s.compose(now)
+	d.Monitor.Gone = last
+	disk, dir := afero.NewOsFs(), filepath.Join(s.conf.Root, s.conf.Dirs.Status)
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"status.txt":  func(w io.Writer) error { return d.Text(w, now) },
+		"status.json": d.JSON,
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return err
+		}
+		tmp := filepath.Join(dir, "."+name)
+		if err := afero.WriteFile(disk, tmp, b.Bytes(), 0o644); err != nil {
+			return err
+		}
+		if err := disk.Rename(tmp, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// How many of those that wait are listed with the reason.
+const nextShown = 20
+
+// compose makes the digest of this moment.
+func (s *session) compose(now time.Time) *status.Digest {
+	d := &status.Digest{
+		Time: status.Time{Time: now}, Slots: s.conf.Slots,
+		Monitor: status.Monitor{
+			Version: s.Version, PID: os.Getpid(), Started: status.Time{Time: s.since}, Paused: s.paused, Finishing: s.stop == draining,
+			Rounds: s.stats.rounds, Errors: s.stats.errors,
+			SlowestRoundSeconds: s.stats.slowRound.Seconds(), SlowestCommitSeconds: s.stats.slowCommit.Seconds(),
+		},
+		Jobs: map[string]status.Type{},
+	}
+	if free, err := s.sp.Root.Free(); err == nil {
+		d.Monitor.FreeBytes = free
+	}
+	for q := range spool.Queues {
+		n, ignored := s.count(q)
+		d.Queues = append(d.Queues, status.Count{Queue: s.sp.Name(q), N: n})
+		d.NotLookedAt += ignored
+	}
+	for name, t := range s.conf.Jobs {
+		d.Jobs[name] = status.Type{Running: s.types[name], Slots: t.Slots}
+	}
+	for _, j := range s.jobs {
+		if !j.unstarted {
+			d.Running = append(d.Running, s.describeJob(j))
+		}
+	}
+	slices.SortFunc(d.Running, func(a, b status.Job) int {
+		return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
+	})
+	s.describeWaiting(d, now)
+	for _, p := range s.recent {
+		d.Recent = append(d.Recent, status.Job{Name: p.name, Queue: s.sp.Name(p.to), State: stateOf(p.to), Status: p.text})
+	}
+	if d.NotReady = s.mayStart(); s.stop != running {
+		d.NotReady = ""
+	}
+	return d
+}
+
+// describeWaiting lists the first that wait, and the age of the oldest.
+func (s *session) describeWaiting(d *status.Digest, now time.Time) {
+	var oldest int64
+	for _, q := range []spool.Queue{spool.Priority, spool.Wait} {
+		var first []*spool.Entry
+		s.sp.Entries(q, func(e *spool.Entry) bool {
+			if oldest == 0 || e.Enqueued < oldest {
+				oldest = e.Enqueued
+			}
+			first = insert(first, e, nextShown)
+			return true
+		})
+		for _, e := range first {
+			if len(d.Next) == nextShown {
+				break
+			}
+			d.Next = append(d.Next, s.describeEntry(e))
+		}
+	}
+	if oldest > 0 {
+		d.OldestWaitingSeconds = max(now.Sub(time.Unix(0, oldest)).Seconds(), 0)
+	}
+}
+
+// insert keeps the first n entries in order.
+func insert(list []*spool.Entry, e *spool.Entry, n int) []*spool.Entry {
+	if len(list) == n && !before(e, list[n-1]) {
+		return list
+	}
+	i := len(list)
+	for i > 0 && before(e, list[i-1]) {
+		i--
+	}
+	if len(list) < n {
+		list = append(list, nil)
+	}
+	copy(list[i+1:], list[i:])
+	list[i] = e
+	return list
+}
+
+func (s *session) describeEntry(e *spool.Entry) status.Job {
+	j := status.Job{Name: e.Name, Queue: s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0), Why: s.whyWaits(e)}
+	if e.State == spool.Accepted {
+		j.Enqueued = status.Time{Time: time.Unix(0, e.Enqueued)}
+	}
+	if t := termsOf(e); t != nil && !t.due.IsZero() {
+		if u, _, err := s.readUnit(e.Queue, e.Name); err == nil {
+			j.Status, j.Try = u.Status.Text, u.Status.Try
+		}
+	}
+	return j
+}
+
+func (s *session) describeJob(j *job) status.Job {
+	out := status.Job{
+		Name: j.UOW, Queue: s.sp.Name(spool.Executing), State: status.Running, Title: j.unit.Title,
+		Enqueued: status.Time{Time: time.Unix(0, j.Enqueued)}, Try: j.try, PID: j.pid, Started: status.Time{Time: j.began},
+	}
+	if j.state == ended || j.state == judged || j.state == leaving {
+		out.State, out.Status = status.Ending, j.text
+	}
+	f, err := s.sp.Run.Open(j.Link())
+	if err != nil {
+		return out
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil {
+		out.Size = st.Size
+		b := make([]byte, min(st.Size, 1024))
+		if _, err := f.ReadAt(b, st.Size-int64(len(b))); err == nil || err == io.EOF {
+			out.Last = status.Strip(tail(b), false)
+		}
+	}
+	return out
+}
+
+func stateOf(q spool.Queue) status.State {
+	return map[spool.Queue]status.State{
+		spool.Wait: status.Waiting, spool.Priority: status.Waiting, spool.Hold: status.Held, spool.Executing: status.Running,
+		spool.Done: status.Done, spool.Error: status.Error, spool.Fail: status.Fail, spool.Archive: status.Archived, spool.Trash: status.Trashed,
+	}[q]
+}
+
+// count is how many UOWs lie in a queue. Ended queues are counted by names alone,
+// and only when they changed.
+func (s *session) count(q spool.Queue) (n, ignored int) {
+	for _, live := range spool.Live {
+		if q == live {
+			return s.sp.Count(q)
+		}
+	}
+	c := &s.digest.counts[q]
+	st, err := s.sp.Dir(q).Now()
+	if err != nil {
+		s.fault(err)
+		return c.n, 0
+	}
+	began := time.Now()
+	if !c.next.IsZero() && st.Mtime == c.mtime && st.Ctime == c.ctime || began.Before(c.next) {
+		return c.n, 0
+	}
+	n, err = CountDir(s.sp, q)
+	if err != nil {
+		s.fault(err)
+		return c.n, 0
+	}
+	*c = count{n: n, mtime: st.Mtime, ctime: st.Ctime, next: began.Add(100 * time.Since(began))}
+	return n, 0
+}
+
+// CountDir counts the UOWs of a queue by their names.
+func CountDir(sp *spool.Spool, q spool.Queue) (n int, err error) {
+	err = sp.Dir(q).List(func(name durable.Name) bool {
+		if !spool.Ignored(name.Name) && !spool.Readme(name.Name) && !(q == spool.Trash && filepath.Ext(name.Name) == ".why") {
+			n++
+		}
+		return true
+	})
+	if err != nil {
+		err = fmt.Errorf("count %s: %w", sp.Name(q), err)
+	}
+	return n, err
+}

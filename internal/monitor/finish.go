@@ -1,0 +1,305 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// unsettledEnds reports whether ends are known that are not in their queue yet.
+func (s *session) unsettledEnds() bool {
+	for _, j := range s.jobs {
+		if j.state == ended || j.state == judged || j.state == leaving || j.state == starting {
+			return true
+		}
+	}
+	return false
+}
+
+// move takes UOWs whose STATUS is on disk to where it leads.
+func (s *session) move() {
+	for _, j := range s.jobs {
+		if j.state == judged && !j.unwritten { // the commit of the last round covers it
+			if j.cleaning && j.phase != flow.Cleanup {
+				j.phase = flow.Cleanup
+				s.turn(j, due)
+			} else {
+				s.turn(j, leaving)
+			}
+		}
+		if j.state == leaving {
+			s.depart(j)
+		}
+	}
+}
+
+func (s *session) depart(j *job) {
+	m, strange, err := s.sp.Finish(j.Claimed, j.to)
+	if err != nil {
+		// No room for a name, say: the UOW stays where it is, its outcome stands.
+		s.fault(err)
+		s.later(time.Second)
+		return
+	}
+	s.turn(j, gone)
+	delete(s.jobs, j.Ino)
+	if s.names[j.UOW] == j {
+		delete(s.names, j.UOW)
+	}
+	s.releaseWork(j, !j.to.Ended())
+	for _, r := range j.old {
+		s.retire(r)
+	}
+	if m.Entry != nil {
+		s.order.count[m.Entry.Name]++
+		if u, _, err := s.readUnit(j.to, m.Entry.Name); err == nil {
+			s.admit(m.Entry, u)
+		} else {
+			s.fault(trouble(err))
+			s.sp.Again(m.Entry)
+		}
+	}
+	s.order.news(j.UOW)
+	s.more = true // the move is durable after one more commit
+	s.tells = append(s.tells, func() {
+		if strange != "" {
+			s.say("trouble", j.UOW, strange)
+		}
+		s.tellEnded(j, m)
+	})
+}
+
+// edit writes what has ended since the last round: STATUS, and what the log has
+// to say beyond what the runner wrote.
+func (s *session) edit() {
+	for _, j := range s.jobs {
+		switch {
+		case j.state == ended:
+			s.decide(j)
+		case j.state == judged && j.unwritten:
+			s.write(j)
+		}
+	}
+}
+
+// decide is what follows from the end of a command.
+func (s *session) decide(j *job) {
+	r := j.result()
+	if j.phase == flow.Cleanup {
+		s.cleaned(j, r)
+		return
+	}
+	s.tellCommand(j, r)
+	if j.end != nil {
+		j.last = j.end
+	}
+	if r.Cause == flow.Interrupted && j.killed != "" {
+		r.Cause = flow.Killed
+	}
+	a := flow.Next(j.step, j.phase, j.try, r)
+	if a.Do == flow.Run {
+		if a.Repeat || r.Cause == flow.Interrupted {
+			j.notice = fmt.Sprintf("%s %s; %s", label(j), r.Text, nextWords(a))
+			s.say("recovered", j.UOW, j.notice)
+		}
+		if a.Phase == flow.Command && !a.Repeat {
+			j.notice = ""
+		}
+		s.turn(j, due)
+		j.phase = a.Phase
+		return
+	}
+	s.settleOutcome(j, a)
+}
+
+func nextWords(a flow.Action) string {
+	if a.Repeat {
+		return "started again"
+	}
+	return "CHECK decides"
+}
+
+// settleOutcome writes the outcome of a try, or what is due next.
+func (s *session) settleOutcome(j *job, a flow.Action) {
+	if j.state == ended || j.state == due {
+		s.turn(j, judged)
+	}
+	if a.Do == flow.Again {
+		start := j.began
+		if start.IsZero() {
+			start = s.now
+		}
+		last := string(a.Outcome) + ": " + a.Text
+		j.outcome, j.to = "", j.From
+		j.text = uow.Again(a.Try, j.step.Tries, start.Add(j.retryDelay(s.conf)), last)
+		s.write(j)
+		return
+	}
+	s.conclude(j, a.Outcome, a.Text)
+}
+
+// conclude writes an outcome that stands, and has the clean-up run before the
+// UOW leaves.
+func (s *session) conclude(j *job, o flow.Outcome, text string) {
+	j.outcome, j.to = o, destination(o)
+	j.text = statusText(j, o, text)
+	// The runner's own last line says how the command ended; where that is not
+	// the whole of the outcome, the log says it as well.
+	j.logged = j.end == nil || j.phase != flow.Command || j.typ != "" || !strings.HasPrefix(text, j.end.Text)
+	j.cleaning = j.step.Cleanup && j.commanded && !j.unstarted && !j.step.NoAct
+	s.write(j)
+}
+
+// write puts the outcome into STATUS, in place, and into the log if it must stand
+// there too. What can't be written is said and tried again: nothing moves
+// without it.
+func (s *session) write(j *job) {
+	err := s.writeStatus(j, j.text, j.logged)
+	if j.unwritten = err != nil; err != nil {
+		s.fault(err)
+		s.later(time.Second)
+		return
+	}
+	if !j.cleaning {
+		s.vacate(j)
+	}
+	s.more = true
+}
+
+// writeStatus opens the file by its second link: wherever people moved it, it is
+// the inode that ran.
+func (s *session) writeStatus(j *job, text string, logged bool) error {
+	f, err := s.sp.Run.OpenWrite("finish:open", j.Link())
+	if err != nil {
+		return err
+	}
+	done := func(err error) error { return errors.Join(err, f.Close()) }
+	head, err := s.head(f)
+	if err != nil {
+		head = nil
+	}
+	field, cut := uow.StatusField(text)
+	u, err := uow.Parse(j.UOW, head)
+	if err != nil || !u.Complete() {
+		// Somebody rewrote the file while it ran: no room to be sure of. The log
+		// is at its end, whatever stands before.
+		logged = true
+		s.troubleSaid(fmt.Sprintf("%s was edited while it ran and is no complete unit of work any more; its outcome stands at the end of its log", quoteName(j.UOW)))
+	} else if _, err := f.WriteAt("finish:status", field, u.StatusAt()); err != nil {
+		return done(err)
+	}
+	// Crash window: STATUS new, the line not there. It is only for people.
+	if logged || cut {
+		if err := appendLine(f, "---- "+uow.Stamp(s.now)+" "+text); err != nil {
+			return done(err)
+		}
+	}
+	return s.sp.Batch.File(f)
+}
+
+// appendLog adds a line of the monitor's to a job's log.
+func (s *session) appendLog(j *job, text string) error {
+	f, err := s.sp.Run.OpenWrite("log:open", j.Link())
+	if err != nil {
+		return err
+	}
+	if err := appendLine(f, "---- "+uow.Stamp(s.now)+" "+text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return s.sp.Batch.File(f)
+}
+
+// appendLine writes a line at the end of a file that no runner writes now.
+func appendLine(f *durable.File, line string) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	b := []byte(line + "\n")
+	var last [1]byte
+	if st.Size > 0 {
+		if _, err := f.ReadAt(last[:], st.Size-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			b = append([]byte{'\n'}, b...)
+		}
+	}
+	if _, err = f.WriteAt("log:write", b, st.Size); err != nil {
+		return errors.Join(err, f.Truncate("log:undo", st.Size))
+	}
+	return nil
+}
+
+// cleaned is the end of a clean-up: it changes nothing of the outcome.
+func (s *session) cleaned(j *job, r flow.Result) {
+	if r.Cause == flow.Interrupted && j.killed == "" {
+		j.notice = label(j) + " " + r.Text + "; started again"
+		s.say("recovered", j.UOW, j.notice)
+		s.turn(j, due)
+		return
+	}
+	if r.Outcome != flow.Done {
+		s.say("cleanup", j.UOW, "CLEANUP failed: "+r.Text+"; the outcome stays "+string(j.outcome))
+	}
+	s.turn(j, judged)
+	s.vacate(j)
+	s.more = true
+}
+
+// endUnstarted ends a UOW that will never start, from the queue it lies in. The
+// second link tells recovery that it is on its way: its STATUS alone would look
+// like a UOW that a person put back.
+func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
+	u, c, err := s.readUnit(e.Queue, e.Name)
+	if err != nil {
+		s.fault(trouble(err))
+		s.sp.Again(e)
+		return
+	}
+	claim := spool.Claimed{UOW: e.Name, Name: e.Name, At: e.Queue, From: e.Queue, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: e.Enqueued}
+	if s.jobs[claim.Ino] != nil {
+		return // on its way already
+	}
+	if err := s.sp.Adopt(claim); err != nil {
+		s.fault(err)
+		s.order.awaitTime(e, s.now.Add(2*time.Second))
+		return
+	}
+	j := s.newJob(claim, u)
+	j.unstarted = true
+	e.State = spool.Parked
+	s.enter(j)
+	s.turn(j, judged)
+	s.conclude(j, o, text)
+	s.more = true
+}
+
+// bringBack undoes a person's mv of a UOW that runs: a run is ended with KILL
+// JOB, never by moving its file.
+func (s *session) bringBack(j *job, e *spool.Entry) {
+	if j.unstarted {
+		e.State = spool.Parked // it is about to leave by itself
+		return
+	}
+	if j.state == leaving || j.state == gone {
+		s.sp.Again(e)
+		return
+	}
+	from := e.Queue
+	name, err := s.sp.BringBack(j.Claimed, from, e.Name)
+	if err != nil {
+		s.fault(trouble(err))
+		s.settleAgain(e, time.Second, true)
+		return
+	}
+	j.Name = name
+	s.forget(e)
+	s.troubleSaid(fmt.Sprintf("%s was moved to %s while it runs; it is back (KILL JOB ends a run)", quoteName(j.UOW), s.sp.Name(from)))
+}

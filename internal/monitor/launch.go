@@ -1,0 +1,345 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// worker is a runner as the loop sees it.
+type worker struct {
+	runner *run.Runner
+	record *run.Record // nil until it is ready
+	job    *job        // that has it
+	spent  *job        // its record tells an end of this job that no commit covers yet
+	spec   *run.Spec   // of the start record that was written
+	work   *work       // a work directory that no job uses
+
+	spentRun string
+}
+
+func (w *worker) idle() bool { return w.record != nil && w.job == nil && w.spent == nil }
+
+// start gives commands to runners: first those of UOWs that hold a slot, then
+// those whose turn it is.
+func (s *session) start() {
+	for _, j := range s.jobs {
+		if j.state == due && !s.prepare(j) {
+			return
+		}
+	}
+	if s.slots >= s.conf.Slots || s.mayStart() != "" {
+		return
+	}
+	for s.slots < s.conf.Slots {
+		e := s.next()
+		if e == nil {
+			return
+		}
+		if s.idleWorker() == nil {
+			return // its record is needed first; Ready brings us back
+		}
+		if !s.claim(e) {
+			return
+		}
+	}
+}
+
+// awaitsRunner reports whether something could start but for a runner.
+func (s *session) awaitsRunner() bool {
+	for _, w := range s.workers {
+		if w.record == nil || w.spent != nil {
+			return s.slots < s.conf.Slots && s.mayStart() == "" && s.next() != nil
+		}
+	}
+	return false
+}
+
+// idleWorker finds a runner without a command, or has one more started. There
+// may be two per slot: while the end of one's command is being made durable, its
+// record can't be used.
+func (s *session) idleWorker() *worker {
+	coming := 0
+	for _, w := range s.workers {
+		if w.idle() {
+			return w
+		}
+		if w.record == nil {
+			coming++
+		}
+	}
+	if coming > 0 || len(s.workers) >= 2*s.conf.Slots+len(s.jobs) {
+		return nil
+	}
+	s.fault(s.hire())
+	return nil
+}
+
+// hire starts a runner.
+func (s *session) hire() error {
+	w := &worker{}
+	stdout := (*os.File)(nil)
+	if s.conf.Tee == config.TeeStdout {
+		stdout = os.Stdout
+	}
+	// The runner calls from its own goroutine; the loop alone touches w.
+	r, err := run.StartRunner(run.RunnerConfig{
+		Path: s.Runner, Dir: s.sp.Run, Stdout: stdout, Stderr: os.Stderr,
+		Event: func(_ *run.Runner, ev run.Event) { s.events <- event{kind: evRunner, worker: w, runner: ev} },
+	})
+	if err != nil {
+		return fmt.Errorf("start a runner: %w", err)
+	}
+	w.runner = r
+	s.workers = append(s.workers, w)
+	return nil
+}
+
+// claim takes a UOW into currently-executing and prepares its first command. It
+// reports whether to go on with the next.
+func (s *session) claim(e *spool.Entry) bool {
+	var u *uow.Unit
+	c, err := s.sp.Claim(e, s.head, func(c spool.Content) (err error) {
+		if u, err = s.parse(e.Name, c); err == nil && (!u.Complete() || u.Ended()) {
+			err = spool.ErrChanged
+		}
+		return err
+	})
+	var wrong uow.Errors
+	switch {
+	case errors.Is(err, spool.ErrChanged) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, spool.ErrOdd):
+		// Somebody was at it since: it is looked at again.
+		s.order.take(e)
+		s.sp.Again(e)
+		s.more = true
+		s.fault(trouble(err, spool.ErrChanged, spool.ErrOdd))
+		return true
+	case errors.As(err, &wrong):
+		// Good when it was accepted, wrong by today's configuration or by an edit
+		// that nobody told us of.
+		s.order.take(e)
+		s.refuse(e, wrong.Error())
+		return true
+	case err != nil:
+		s.order.take(e)
+		s.order.awaitTime(e, s.now.Add(2*time.Second))
+		s.fault(err)
+		return false
+	}
+	if s.order.count[e.Name]--; s.order.count[e.Name] <= 0 {
+		delete(s.order.count, e.Name)
+	}
+	j := s.newJob(c, u)
+	s.enter(j)
+	ev := s.event("moved", j.UOW)
+	ev.From, ev.To = s.sp.Name(j.From), s.sp.Name(spool.Executing)
+	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
+	a := flow.Begin(j.step, j.try)
+	if a.Do == flow.End { // nothing to run: NO ACT without a CHECK
+		s.settleOutcome(j, a)
+		return true
+	}
+	j.phase = a.Phase
+	return s.prepare(j)
+}
+
+// prepare writes the start record of a job's next command into an idle runner's
+// record. The command itself is handed over after the commit.
+func (s *session) prepare(j *job) bool {
+	w := s.idleWorker()
+	if w == nil {
+		return false
+	}
+	j.runID = s.ids.Next()
+	dir, err := s.workFor(j, w)
+	if err != nil {
+		s.fault(err)
+		s.later(2 * time.Second)
+		return false
+	}
+	spec, err := s.spec(j, dir)
+	if err != nil {
+		// The configuration changed between acceptance and claim.
+		s.turn(j, judged)
+		s.conclude(j, flow.Fail, "not started: "+err.Error())
+		return true
+	}
+	if j.notice != "" {
+		if err := s.appendLog(j, j.notice); err != nil {
+			s.fault(err)
+			s.later(2 * time.Second)
+			return false
+		}
+		j.notice = ""
+	}
+	err = w.record.WriteStart(run.Start{
+		Run: j.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Queue: s.sp.Name(j.From),
+		Try: j.try, Tries: j.step.Tries, Phase: string(j.phase), Command: run.CommandLine(spec.Argv),
+	})
+	if err == nil {
+		err = s.covered(w)
+	}
+	if err != nil {
+		s.fault(err)
+		s.later(2 * time.Second)
+		return false
+	}
+	w.job, w.spec = j, spec
+	j.worker, j.end, j.lost, j.pid = w, nil, "", 0
+	s.turn(j, starting)
+	s.launch = append(s.launch, j)
+	return true
+}
+
+// covered has the commit of this round cover a record.
+func (s *session) covered(w *worker) error {
+	f, err := w.record.File()
+	if err != nil {
+		return err
+	}
+	return s.sp.Batch.File(f)
+}
+
+// handOver starts what the commit has made safe to start.
+func (s *session) handOver() {
+	list := s.launch
+	s.launch = nil
+	for _, j := range list {
+		if j.state != starting {
+			continue
+		}
+		w := j.worker
+		if err := w.runner.Launch(w.spec); err != nil {
+			// It was never started: the next idle runner gets it.
+			s.fault(fmt.Errorf("launch %s: %w", j.UOW, err))
+			w.job, j.worker = nil, nil
+			s.turn(j, due)
+			s.more = true
+			continue
+		}
+		s.turn(j, alive)
+		if j.began.IsZero() {
+			j.began = time.Now()
+		}
+		j.commanded = j.commanded || j.phase == flow.Command
+		s.tellStarted(j)
+		if j.killed != "" {
+			s.fault(w.runner.Kill(j.killed))
+		}
+	}
+	for _, w := range s.workers {
+		if w.spent != nil && !w.spent.unwritten {
+			s.fault(w.runner.Ack(w.spentRun))
+			w.spent = nil
+			s.more = true
+		}
+	}
+}
+
+// heard is what a runner tells.
+func (s *session) heard(w *worker, ev run.Event) {
+	switch ev := ev.(type) {
+	case run.Ready:
+		w.record = w.runner.Record()
+	case run.Started:
+		if j := w.job; j != nil && j.runID == ev.Run {
+			j.pid = ev.PID
+		}
+	case run.Ended:
+		if j := w.job; j != nil && j.runID == ev.Run && j.state == alive {
+			end := ev.End
+			j.end = &end
+			s.release(w)
+			s.turn(j, ended)
+		}
+	case run.Gone:
+		s.workers = without(s.workers, w)
+		s.departed(w, ev)
+	}
+}
+
+// release takes a runner back from its job. Its record stays untouched until a
+// commit covers what is made of the end in it.
+func (s *session) release(w *worker) {
+	w.spent, w.spentRun = w.job, w.job.runID
+	w.job.worker = nil
+	w.job = nil
+}
+
+func without(list []*worker, w *worker) (out []*worker) {
+	for _, o := range list {
+		if o != w {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// departed is the end of a runner. If it had a command, its record tells what
+// became of that.
+func (s *session) departed(w *worker, ev run.Gone) {
+	if w.work != nil {
+		s.fault(w.work.dir.Close())
+	}
+	j := w.job
+	if j == nil {
+		if ev.Err != nil {
+			s.fault(fmt.Errorf("a runner ended: %w", ev.Err))
+		}
+		if w.record != nil {
+			s.retire(w.record)
+		}
+		return
+	}
+	w.job, j.worker = nil, nil
+	if !ev.Reaped {
+		// It goes on alone, as if we had been restarted.
+		j.record = w.record
+		s.await(j)
+		return
+	}
+	s.collect(j, w.record, "its runner ended without a word")
+	j.old = append(j.old, w.record)
+}
+
+// retire removes a record nobody will write any more, once what was read from it
+// is on disk.
+func (s *session) retire(r *run.Record) {
+	s.sp.After(func() error {
+		err := r.Remove("record:remove")
+		if err != nil {
+			return errors.Join(err, r.Close())
+		}
+		return nil
+	})
+	s.sp.Batch.Dir(s.sp.Run, 0)
+}
+
+// collect takes the end of a run whose runner is gone, or does without.
+func (s *session) collect(j *job, r *run.Record, why string) {
+	start, live, end, err := r.Read()
+	if err != nil {
+		s.fault(err)
+	}
+	if end != nil && start.Run == j.runID {
+		j.end = end
+	} else {
+		if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
+			s.fault(err)
+			why += fmt.Sprintf("; %d processes it left were ended", n)
+		}
+		j.lost = why
+	}
+	if j.state == starting {
+		s.turn(j, alive)
+	}
+	s.turn(j, ended)
+}

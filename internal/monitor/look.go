@@ -1,0 +1,397 @@
+package monitor
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+const (
+	// How many files one round reads, so that a flood of them does not keep
+	// those waiting that are due.
+	readsPerRound = 512
+	// Without a lease nothing but time tells that nobody writes.
+	blindSettle = 5 * time.Second
+	// A file that `monitor submit` made says so by this fraction of a
+	// millisecond in its time: it is whole, even if no lease can be had.
+	SubmitMark = time.Nanosecond
+)
+
+// look finds what changed in the live queues and judges it.
+func (s *session) look() error {
+	found, err := s.sp.Look(s.timer, s.now)
+	var lost *spool.LostError
+	if errors.As(err, &lost) {
+		return err
+	}
+	s.fault(err)
+	if s.timer {
+		s.scanned = time.Now()
+		moved, err := s.sp.Follow()
+		if errors.As(err, &lost) {
+			return err
+		}
+		s.fault(err)
+		found.Moved = append(found.Moved, moved...)
+		s.lookAround()
+	}
+	for _, q := range found.Moved {
+		s.troubleSaid(fmt.Sprintf("%s was replaced by another directory; that one is followed from now on", s.sp.Dir(q).Path()))
+	}
+	if (len(found.Moved) > 0 || s.timer) && s.watch != nil {
+		if err := s.watch.Renew(); err != nil {
+			s.fault(err)
+		}
+	}
+	for _, q := range found.Readmes {
+		s.readmes(q)
+	}
+	for _, e := range found.Gone {
+		s.forget(e)
+	}
+	for _, e := range found.Fresh {
+		s.unread = append(s.unread, e)
+		s.order.count[e.Name]++
+		s.order.push(e)
+	}
+	s.order.clock(s.now)
+	return s.judge()
+}
+
+// lookAround is what only the timer does, because nobody notifies us.
+func (s *session) lookAround() {
+	for q := range spool.Queues {
+		if q.Ended() {
+			s.readmes(q)
+		}
+	}
+	s.order.recheck()
+	s.strangers()
+}
+
+func (s *session) readmes(q spool.Queue) {
+	moved, err := s.sp.Readmes(q)
+	s.fault(err)
+	for _, m := range moved {
+		s.tellMoved(m, "an older README; one per directory stays")
+	}
+}
+
+func (s *session) forget(e *spool.Entry) {
+	if s.order.count[e.Name]--; s.order.count[e.Name] <= 0 {
+		delete(s.order.count, e.Name)
+	}
+	delete(s.blank, s.sp.Name(e.Queue)+"/"+e.Name)
+	s.order.news(e.Name)
+}
+
+// judge reads files that are new, changed or due, and accepts or refuses them.
+func (s *session) judge() error {
+	due := s.settles.ripe(s.now)
+	n := min(len(s.unread), readsPerRound)
+	due = append(due, s.unread[:n]...)
+	if s.unread = s.unread[n:]; len(s.unread) == 0 {
+		s.unread = nil
+	} else {
+		s.more = true
+	}
+	// In order of time, so that those of one round get their timestamps so.
+	slices.SortFunc(due, func(a, b *spool.Entry) int {
+		return cmp.Or(cmp.Compare(a.Mtime, b.Mtime), cmp.Compare(a.Name, b.Name))
+	})
+	due = slices.Compact(due)
+	return s.judgeThese(due)
+}
+
+func (s *session) judgeThese(list []*spool.Entry) error {
+	var good []*spool.Acceptance
+	var units []*uow.Unit
+	for _, e := range list {
+		if e.Gone || e.State == spool.Accepted || e.State == spool.Parked {
+			continue
+		}
+		if a, u := s.examine(e); a != nil {
+			good, units = append(good, a), append(units, u)
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	if err := s.sp.Accept(good); err != nil {
+		return err
+	}
+	for i, a := range good {
+		switch {
+		case errors.Is(a.Err, spool.ErrChanged) || errors.Is(a.Err, fs.ErrNotExist):
+			s.fault(trouble(a.Err, spool.ErrChanged))
+			s.settleAgain(a.Entry, time.Duration(s.conf.SettleTime), false)
+			s.sp.Again(a.Entry)
+		case a.Err != nil:
+			s.fault(a.Err)
+			s.settleAgain(a.Entry, time.Second, false)
+		default:
+			s.accepted(a, units[i])
+		}
+	}
+	return nil
+}
+
+// trouble is err without the parts that only tell of a lost race.
+func trouble(err error, races ...error) error {
+	for _, r := range append(races, fs.ErrNotExist) {
+		if err == nil || errors.Is(err, r) && !durable.Passing(err) {
+			return nil
+		}
+	}
+	return err
+}
+
+func (s *session) settleAgain(e *spool.Entry, in time.Duration, closed bool) {
+	e.State = spool.Settling
+	s.settles.add(e, s.now.Add(max(in, time.Millisecond)), closed)
+}
+
+func (s *session) head(r io.Reader) ([]byte, error) {
+	return uow.Head(r, int64(s.conf.Limits.UOWSize))
+}
+
+// examine decides about one file: nil if it has to wait or was refused.
+func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
+	if e.Odd {
+		s.refuse(e, "is "+s.kindOf(e)+", not a text file with a unit of work; it was moved as it is")
+		return nil, nil
+	}
+	if err := spool.CheckName(e.Name); err != nil {
+		s.refuse(e, err.Error())
+		return nil, nil
+	}
+	if j := s.jobs[e.Ino]; j != nil {
+		s.bringBack(j, e)
+		return nil, nil
+	}
+	c, err := s.sp.Read(e.Queue, e.Name, s.head)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.sp.Again(e)
+		return nil, nil
+	case errors.Is(err, spool.ErrOdd):
+		e.Odd = true
+		return s.examine(e)
+	case errors.Is(err, fs.ErrPermission):
+		s.troubleSaid(fmt.Sprintf("%v; the monitor must be allowed to read it", err))
+		s.settleAgain(e, time.Duration(s.conf.SleepTime), true)
+		return nil, nil
+	case err != nil:
+		s.fault(err)
+		s.settleAgain(e, time.Second, true)
+		return nil, nil
+	}
+	if s.first && c.Stat.Links > 1 {
+		if q, healed, err := s.sp.Twin(e); err != nil {
+			s.fault(err)
+		} else if healed {
+			s.forget(e)
+			s.say("recovered", e.Name, fmt.Sprintf("had a second name in %s after a crash; it is in %s", s.sp.Name(e.Queue), s.sp.Name(q)))
+			return nil, nil
+		}
+	}
+	still := e.Still(c.Stat, s.now)
+	if c.Writer == durable.Written {
+		s.settleAgain(e, time.Duration(s.conf.SettleTime), true)
+		return nil, nil
+	}
+	if len(bytes.TrimSpace(c.Head)) == 0 && c.HeadErr == nil {
+		s.sayBlank(e, c.Stat)
+		s.settleAgain(e, time.Duration(s.conf.SleepTime), true)
+		return nil, nil
+	}
+	unit, fault := s.parse(e.Name, c)
+	if fault != nil {
+		if need := time.Duration(s.conf.SleepTime); still < need {
+			s.settleAgain(e, need-still, e.Queue == spool.Hold)
+		} else if e.Queue == spool.Hold {
+			e.State = spool.Parked
+			s.say("held", e.Name, "not a valid unit of work; it stays in "+s.sp.Name(spool.Hold)+" and is judged when it leaves: "+firstLine(fault.Error()))
+		} else {
+			s.refuse(e, fault.Error())
+		}
+		return nil, nil
+	}
+	known := unit.Complete() && c.Stat.Mtime == unit.Enqueued.UnixNano()
+	need := time.Duration(s.conf.SettleTime)
+	switch submitted := unit.Complete() && c.Stat.Mtime == unit.Enqueued.Add(SubmitMark).UnixNano(); {
+	case !c.Newline:
+		need = time.Duration(s.conf.SleepTime)
+	case submitted || known:
+		need = 0
+	case c.Writer == durable.Unknown:
+		need = max(need, blindSettle)
+	case c.MovedIn():
+		need = 0
+	}
+	if still < need {
+		s.settleAgain(e, need-still, false)
+		return nil, nil
+	}
+	return s.acceptance(e, c, unit), unit
+}
+
+func firstLine(text string) string {
+	line, _, _ := bytes.Cut([]byte(text), []byte("\n"))
+	return string(line)
+}
+
+func (s *session) kindOf(e *spool.Entry) string {
+	st, err := s.sp.Dir(e.Queue).Stat(e.Name)
+	if err != nil {
+		return "no regular file"
+	}
+	return kindName(st.Mode)
+}
+
+func (s *session) sayBlank(e *spool.Entry, st durable.Stat) {
+	key := s.sp.Name(e.Queue) + "/" + e.Name
+	if s.blank[key] != st.Ctime {
+		s.blank[key] = st.Ctime
+		s.say("waiting", e.Name, "the file is empty; it is looked at again when something is written to it")
+	}
+}
+
+// parse reads a file as a unit of work that this configuration can run.
+func (s *session) parse(name string, c spool.Content) (*uow.Unit, error) {
+	if c.HeadErr != nil {
+		return nil, headError(name, c.HeadErr, s.conf)
+	}
+	return Check(s.conf, name, c.Head)
+}
+
+// acceptance says what has to be done to a file that is found good.
+func (s *session) acceptance(e *spool.Entry, c spool.Content, u *uow.Unit) *spool.Acceptance {
+	a := &spool.Acceptance{Entry: e, Content: c, Enqueued: u.Enqueued}
+	if a.Enqueued.IsZero() {
+		a.Enqueued = s.stamp(e.Name)
+	}
+	head := c.Head
+	if !u.Complete() {
+		head = u.Completed(a.Enqueued)
+		a.Rewritten = head
+	}
+	if u.Ended() && e.Queue != spool.Hold {
+		// A person put it back: it begins anew, and the log says so.
+		done, err := uow.Parse(e.Name, head)
+		if err != nil {
+			// Completed promises that it parses; if not, leave the file alone.
+			s.fault(fmt.Errorf("accept: %s: %w", e.Name, err))
+			return nil
+		}
+		a.Patch, _ = uow.StatusField("")
+		a.PatchAt = done.StatusAt()
+		line := fmt.Sprintf("---- %s put back into %s, begins anew; it had ended as %s\n", uow.Stamp(s.now), s.sp.Name(e.Queue), u.Status.Text)
+		if !c.Newline {
+			line = "\n" + line
+		}
+		a.Line = []byte(line)
+		if a.Rewritten != nil { // the copy is written with it
+			copy(a.Rewritten[a.PatchAt:], a.Patch)
+			a.Patch = nil
+		}
+	}
+	return a
+}
+
+// stamp is the timestamp of a file that has none: now, but never before one that
+// was given earlier, and later than it where the names would turn the order.
+func (s *session) stamp(name string) time.Time {
+	t := s.now.UTC().Truncate(time.Millisecond)
+	if t.Before(s.stats.lastStamp) {
+		t = s.stats.lastStamp
+	}
+	if t.Equal(s.stats.lastStamp) && name < s.stats.lastName {
+		t = t.Add(time.Millisecond)
+	}
+	s.stats.lastStamp, s.stats.lastName = t, name
+	return t
+}
+
+// accepted takes a UOW into the order.
+func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
+	e := a.Entry
+	known := a.Rewritten == nil && a.Patch == nil && !a.Copied && a.Content.Stat.Mtime == a.Enqueued.UnixNano()
+	if u.Ended() && e.Queue == spool.Hold {
+		e.State = spool.Parked // it is put back when it leaves, not before
+	}
+	s.admit(e, u)
+	if known {
+		return
+	}
+	ev := s.event("accepted", e.Name)
+	ev.To = s.sp.Name(e.Queue)
+	text := "into " + s.sp.Name(e.Queue)
+	if u.Ended() && e.Queue != spool.Hold {
+		text = "put back into " + s.sp.Name(e.Queue) + ", begins anew; it had ended as " + u.Status.Text
+	} else if u.Status.Kind == uow.TryAgain {
+		text += ", " + u.Status.Text
+	}
+	s.tells = append(s.tells, func() {
+		s.journal.Tell(ev)
+		s.say("accepted", e.Name, text)
+	})
+}
+
+// admit notes what a UOW waits for and gives it its place.
+func (s *session) admit(e *spool.Entry, u *uow.Unit) {
+	t := &terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
+	if u.ExpiresIn > 0 {
+		t.expires = time.Unix(0, e.Enqueued).Add(u.ExpiresIn)
+	}
+	if u.Status.Kind == uow.TryAgain {
+		t.due = u.Status.NotBefore
+	}
+	e.Note = nil
+	if t.kind != "" || len(t.after)+len(t.afterAny) > 0 || !t.notBefore.IsZero() || !t.expires.IsZero() || !t.due.IsZero() {
+		e.Note = t
+	}
+	if !t.expires.IsZero() {
+		s.order.awaitTime(e, t.expires)
+	}
+	if len(t.after)+len(t.afterAny) > 0 && s.order.awaited(e.Name) || s.waitsForItself(e, t) {
+		s.breakCycle(e)
+	}
+	s.order.push(e)
+	s.order.news(e.Name)
+}
+
+// refuse puts a file into trash and tells why.
+func (s *session) refuse(e *spool.Entry, why string) {
+	from := e.Queue
+	m, err := s.sp.Refuse(e.Queue, e.Name, why)
+	if err != nil {
+		s.fault(trouble(err))
+		s.settleAgain(e, time.Second, true)
+		return
+	}
+	s.forget(e)
+	ev := s.event("refused", m.NewName)
+	ev.From, ev.To, ev.Reason = s.sp.Name(from), s.sp.Name(spool.Trash), why
+	s.tells = append(s.tells, func() {
+		s.journal.Tell(ev)
+		s.say("refused", m.NewName, firstLine(why)+more(why))
+	})
+	s.tellMoved(m, "")
+}
+
+func more(why string) string {
+	if n := bytes.Count([]byte(why), []byte("\n")); n > 0 {
+		return fmt.Sprintf(" (and %d more; see the .why file beside it)", n)
+	}
+	return ""
+}

@@ -1,0 +1,308 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+)
+
+// event is what others send the loop.
+type event struct {
+	kind   int
+	worker *worker   // evRunner
+	runner run.Event // evRunner
+	job    *job      // evAdopted: the lock of its record is free
+	ready  error     // evReady: nil if jobs may start
+}
+
+const (
+	evHint = iota
+	evRunner
+	evAdopted
+	evReady
+)
+
+// work recovers what the last monitor left, then turns round after round.
+func (s *session) work(ctx context.Context) error {
+	defer s.close()
+	s.disk = startDisk()
+	s.journal.Tell(s.event("up", ""))
+	s.say("up", "", fmt.Sprintf("monitor %s, pid %d, on %s", s.Version, os.Getpid(), s.conf.Root))
+	if err := s.carryOut(s.recover); err != nil {
+		return err
+	}
+	s.notify("READY=1\nSTATUS=" + s.summary())
+	err := s.loop(ctx)
+	if err == nil {
+		s.journal.Tell(s.event("down", ""))
+		s.say("down", "", s.farewell())
+		s.notify("STOPPING=1\nSTATUS=" + s.farewell())
+		err = s.carryOut(func() error { return errors.Join(s.flush(), s.writeDigest(true)) })
+	}
+	return err
+}
+
+func (s *session) loop(ctx context.Context) error {
+	for {
+		if err := s.carryOut(s.round); err != nil {
+			return err
+		}
+		if err := s.tell(); err != nil {
+			return err
+		}
+		if s.finished() {
+			return nil
+		}
+		if !s.more {
+			s.sleep(ctx)
+		}
+		s.absorb(ctx)
+	}
+}
+
+// round is one turn: see the package comment for what one commit covers.
+func (s *session) round() error {
+	s.now = time.Now()
+	s.more = false
+	s.seen = map[string]bool{}
+	if err := s.readMessages(); err != nil {
+		return err
+	}
+	if err := s.look(); err != nil {
+		return err
+	}
+	s.move()
+	s.edit()
+	s.start()
+	if s.broken != nil {
+		return s.broken
+	}
+	err := s.commit()
+	s.first, s.timer = false, false
+	return err
+}
+
+func (s *session) commit() error {
+	began := time.Now()
+	dirty := s.sp.Batch.Dirty()
+	err := s.sp.Commit()
+	var after *spool.AfterError
+	if errors.As(err, &after) {
+		s.fault(after.Err)
+		err = nil
+	}
+	if dirty {
+		s.stats.rounds++
+		s.stats.slowCommit = max(s.stats.slowCommit, time.Since(began))
+		s.stats.slowRound = max(s.stats.slowRound, time.Since(s.now))
+	}
+	for text := range s.trouble {
+		if !s.seen[text] {
+			delete(s.trouble, text)
+		}
+	}
+	return err
+}
+
+// carryOut has the disk goroutine do what may block, and waits for it. A disk
+// that is slow or frozen is told from a loop that hangs by the thread's state:
+// only what waits inside the kernel keeps the watchdog fed.
+func (s *session) carryOut(round func() error) error {
+	s.disk.rounds <- round
+	began, said := time.Now(), false
+	beat := time.NewTimer(time.Second)
+	defer beat.Stop()
+	for {
+		select {
+		case err := <-s.disk.done:
+			if said {
+				fmt.Fprintf(s.Stderr, "monitor: the disk answered after %v\n", time.Since(began).Round(time.Second))
+			}
+			s.notify("WATCHDOG=1")
+			return err
+		case ev := <-s.events:
+			s.late = append(s.late, ev)
+		case <-beat.C:
+			beat.Reset(time.Second)
+			if !s.disk.waitsInKernel() {
+				continue
+			}
+			s.notify("WATCHDOG=1")
+			if d := time.Since(began); d > 10*time.Second && !said {
+				said = true
+				s.notify("STATUS=waiting for the disk")
+				fmt.Fprintf(s.Stderr, "monitor: the disk under %s has not answered for %v; waiting\n", s.conf.Root, d.Round(time.Second))
+			}
+		}
+	}
+}
+
+// waitsInKernel reports whether the disk's thread is in uninterruptible sleep.
+func (d *disk) waitsInKernel() bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", d.tid))
+	if err != nil {
+		return false
+	}
+	// The state is the first field behind the command, which is in parentheses.
+	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	return ok && strings.HasPrefix(rest, "D")
+}
+
+func gettid() int { return unix.Gettid() }
+
+// tell does what had to wait for the commit.
+func (s *session) tell() error {
+	tells := s.tells
+	s.tells = nil
+	for _, f := range tells {
+		f()
+	}
+	s.handOver()
+	return s.carryOut(func() error {
+		s.fault(s.flush())
+		s.fault(s.writeDigest(false))
+		return nil
+	})
+}
+
+func (s *session) flush() error { return errors.Join(s.says.Flush(), s.journal.Flush()) }
+
+// finished reports whether there is nothing left to do for who wants to end.
+func (s *session) finished() bool {
+	if s.more || s.unsettledEnds() {
+		return false
+	}
+	switch {
+	case s.stop == stopping:
+		return true
+	case s.stop == draining:
+		return len(s.jobs) == 0
+	case s.Once:
+		return len(s.jobs) == 0 && len(s.unread) == 0 && s.settles.open() == 0 && !s.awaitsRunner() && !s.ready.asking
+	}
+	return false
+}
+
+func (s *session) farewell() string {
+	if n := len(s.jobs); n > 0 {
+		return fmt.Sprintf("monitor stopped; %d running on under their runners", n)
+	}
+	return "monitor stopped; nothing is running"
+}
+
+// sleep waits until there is something to do.
+func (s *session) sleep(ctx context.Context) {
+	until := s.scanned.Add(time.Duration(s.conf.SleepTime))
+	earlier := func(t time.Time) {
+		if !t.IsZero() && t.Before(until) {
+			until = t
+		}
+	}
+	earlier(s.settles.due())
+	earlier(s.order.due())
+	earlier(s.retry)
+	earlier(s.digest.due)
+	earlier(s.ready.next())
+	if s.Beat > 0 {
+		earlier(time.Now().Add(s.Beat))
+	}
+	timer := time.NewTimer(max(time.Until(until), 0))
+	defer timer.Stop()
+	if len(s.late) > 0 {
+		return
+	}
+	select {
+	case ev := <-s.events:
+		s.late = append(s.late, ev)
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.Reloads:
+		s.reload()
+		s.sp.Overlook()
+		s.timer = true
+	}
+	s.notify("WATCHDOG=1")
+}
+
+// absorb takes in what has come.
+func (s *session) absorb(ctx context.Context) {
+	for {
+		select {
+		case ev := <-s.events:
+			s.late = append(s.late, ev)
+			continue
+		default:
+		}
+		break
+	}
+	late := s.late
+	s.late = nil
+	for _, ev := range late {
+		switch ev.kind {
+		case evRunner:
+			s.heard(ev.worker, ev.runner)
+		case evAdopted:
+			s.adopted(ev.job)
+		case evReady:
+			s.ready.answered(ev.ready, time.Now())
+		}
+	}
+	if ctx.Err() != nil && s.stop != stopping {
+		s.stop = stopping
+	}
+	if s.settings() {
+		s.timer = true
+		s.scanned = time.Now()
+	}
+}
+
+// settings reports whether sleep_time is over.
+func (s *session) settings() bool {
+	return time.Since(s.scanned) >= time.Duration(s.conf.SleepTime)
+}
+
+// reload reads the configuration again, all or nothing.
+func (s *session) reload() {
+	s.notify("RELOADING=1")
+	defer func() { s.notify("READY=1\nSTATUS=" + s.summary()) }()
+	next, err := s.Reload()
+	if err == nil {
+		err = fixed(s.conf, next)
+	}
+	if err != nil {
+		s.say("trouble", "", "configuration not reloaded, the old one stays in force: "+err.Error())
+		e := s.event("trouble", "")
+		e.Reason = "configuration not reloaded: " + err.Error()
+		s.journal.Tell(e)
+		return
+	}
+	s.conf = next
+	s.order.reopen()
+	s.sp.Overlook()
+	s.say("reloaded", "", "configuration read again")
+	s.journal.Tell(s.event("reloaded", ""))
+}
+
+// fixed refuses what can't change while the monitor works.
+func fixed(old, next *config.Config) error {
+	switch {
+	case old.Root != next.Root:
+		return fmt.Errorf("root was %q and is now %q; restart the monitor for that", old.Root, next.Root)
+	case old.Dirs != next.Dirs:
+		return errors.New("[dirs] changed; restart the monitor for that")
+	case old.Files != next.Files:
+		return errors.New("[files] changed; restart the monitor for that")
+	case old.SaysSize != next.SaysSize || old.SaysKeep != next.SaysKeep:
+		return errors.New("says_size or says_keep changed; restart the monitor for that")
+	}
+	return nil
+}

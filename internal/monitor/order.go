@@ -1,0 +1,264 @@
+package monitor
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+
+	"simplejobq/internal/spool"
+)
+
+// order holds what is queued, so that the next UOW to start is found at a cost
+// that does not grow with how many there are. What is startable, as far as is
+// known, stands in a lane: one per queue and job type. What waits for a name or
+// a time stands apart and is asked again when that changes.
+type order struct {
+	lanes map[lane]*line
+	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
+	times dueHeap                              // waiting for a time, or expiring
+	count map[string]int                       // queued by name, so that a name is known to be queued
+}
+
+type lane struct {
+	queue spool.Queue
+	kind  string // the job type, "" for a COMMAND and for what was not read yet
+}
+
+func (o *order) init() {
+	o.lanes = map[lane]*line{}
+	o.named = map[string]map[*spool.Entry]struct{}{}
+	o.count = map[string]int{}
+}
+
+// terms is what a queued UOW waits for: kept only for those that have any.
+type terms struct {
+	kind      string
+	after     []string // done
+	afterAny  []string // ended
+	notBefore time.Time
+	expires   time.Time
+	due       time.Time // of another try
+}
+
+func termsOf(e *spool.Entry) *terms {
+	t, _ := e.Note.(*terms)
+	return t
+}
+
+func laneOf(e *spool.Entry) lane {
+	l := lane{queue: e.Queue}
+	if t := termsOf(e); t != nil {
+		l.kind = t.kind
+	}
+	return l
+}
+
+// line is a heap of entries by timestamp, then name.
+type line []place
+
+// place keeps the time an entry was pushed with: it changes when the entry is
+// accepted, and then the old place is void.
+type place struct {
+	at    int64
+	entry *spool.Entry
+}
+
+func (p place) before(o place) bool {
+	if p.at != o.at {
+		return p.at < o.at
+	}
+	return p.entry.Name < o.entry.Name
+}
+
+func (l line) Len() int           { return len(l) }
+func (l line) Less(i, j int) bool { return l[i].before(l[j]) }
+func (l line) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *line) Push(x any)        { *l = append(*l, x.(place)) }
+func (l *line) Pop() any {
+	last := len(*l) - 1
+	p := (*l)[last]
+	(*l)[last] = place{}
+	*l = (*l)[:last]
+	return p
+}
+
+// push puts an entry into its lane.
+func (o *order) push(e *spool.Entry) {
+	if e.Queue == spool.Hold || e.Gone {
+		return
+	}
+	k := laneOf(e)
+	if k.kind == "" && e.Place == e.Enqueued {
+		return // it stands there
+	}
+	l := o.lanes[k]
+	if l == nil {
+		l = &line{}
+		o.lanes[k] = l
+	}
+	e.Place = e.Enqueued
+	heap.Push(l, place{e.Enqueued, e})
+}
+
+// first is the first entry of the open lanes of a queue, left in its place.
+func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
+	var best place
+	for k, l := range o.lanes {
+		if k.queue != q {
+			continue
+		}
+		for len(*l) > 0 && !(*l)[0].holds(k) {
+			heap.Pop(l)
+		}
+		if len(*l) > 0 && (best.entry == nil || (*l)[0].before(best)) && open(k.kind) {
+			best = (*l)[0]
+		}
+	}
+	return best.entry
+}
+
+// holds reports whether a place still stands for its entry.
+func (p place) holds(k lane) bool {
+	e := p.entry
+	return !e.Gone && p.at == e.Enqueued && (e.State == spool.Fresh || e.State == spool.Accepted) && laneOf(e) == k
+}
+
+// take removes an entry that first returned.
+func (o *order) take(e *spool.Entry) {
+	if l := o.lanes[laneOf(e)]; l != nil && len(*l) > 0 && (*l)[0].entry == e {
+		heap.Pop(l)
+		e.Place = 0
+	}
+}
+
+// awaitName has an entry asked again when something happens to a name.
+func (o *order) awaitName(e *spool.Entry, name string) {
+	if o.named[name] == nil {
+		o.named[name] = map[*spool.Entry]struct{}{}
+	}
+	o.named[name][e] = struct{}{}
+}
+
+// news puts back into their lanes those that waited for a name.
+func (o *order) news(name string) {
+	for e := range o.named[name] {
+		o.push(e)
+	}
+	delete(o.named, name)
+}
+
+// recheck puts back all that wait for names: directories nobody tells us of may
+// have changed.
+func (o *order) recheck() {
+	for name := range o.named {
+		o.news(name)
+	}
+}
+
+// awaited reports whether anything waits for a name.
+func (o *order) awaited(name string) bool { return len(o.named[name]) > 0 }
+
+// reopen sorts everything anew after job types changed.
+func (o *order) reopen() {
+	lanes := o.lanes
+	o.lanes = map[lane]*line{}
+	for _, l := range lanes {
+		for _, p := range *l {
+			p.entry.Place = 0
+			o.push(p.entry)
+		}
+	}
+	o.recheck()
+}
+
+type dueEntry struct {
+	at    int64
+	entry *spool.Entry
+}
+
+type dueHeap []dueEntry
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueEntry)) }
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = dueEntry{}
+	*h = (*h)[:last]
+	return e
+}
+
+// awaitTime has an entry asked again at a time. It may ask more than once.
+func (o *order) awaitTime(e *spool.Entry, t time.Time) {
+	heap.Push(&o.times, dueEntry{t.UnixNano(), e})
+}
+
+// due is when the next of them is to be asked.
+func (o *order) due() time.Time {
+	for len(o.times) > 0 && o.times[0].entry.Gone {
+		heap.Pop(&o.times)
+	}
+	if len(o.times) == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, o.times[0].at)
+}
+
+// clock puts back those whose time has come.
+func (o *order) clock(now time.Time) {
+	for len(o.times) > 0 && (o.times[0].entry.Gone || o.times[0].at <= now.UnixNano()) {
+		if e := heap.Pop(&o.times).(dueEntry).entry; !e.Gone {
+			o.push(e)
+		}
+	}
+}
+
+// settling is the files that have to be looked at again, by when.
+type settling struct {
+	list []settle
+}
+
+type settle struct {
+	at     time.Time
+	entry  *spool.Entry
+	closed bool // nothing will come of it by itself: an empty file, one being written
+}
+
+func (s *settling) add(e *spool.Entry, at time.Time, closed bool) {
+	s.list = append(s.list, settle{at, e, closed})
+}
+
+// ripe removes and returns those whose time has come.
+func (s *settling) ripe(now time.Time) (out []*spool.Entry) {
+	s.list = slices.DeleteFunc(s.list, func(x settle) bool {
+		if !x.entry.Gone && x.at.After(now) {
+			return false
+		}
+		if !x.entry.Gone && x.entry.State == spool.Settling {
+			out = append(out, x.entry)
+		}
+		return true
+	})
+	return out
+}
+
+func (s *settling) due() (t time.Time) {
+	for _, x := range s.list {
+		if !x.entry.Gone && (t.IsZero() || x.at.Before(t)) {
+			t = x.at
+		}
+	}
+	return t
+}
+
+// open counts those that will be decided by waiting.
+func (s *settling) open() (n int) {
+	for _, x := range s.list {
+		if !x.entry.Gone && !x.closed {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,92 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
+)
+
+// result makes of the end of a command what it means for the UOW.
+func (j *job) result() flow.Result {
+	if j.end == nil {
+		return flow.Result{Outcome: flow.Fail, Cause: flow.Interrupted, Text: "interrupted: " + j.lost}
+	}
+	e := j.end
+	r := flow.Result{Outcome: flow.Fail, Text: e.Text}
+	var failIf, errorIf []string
+	var failExit []int
+	if j.kind != nil && j.phase == flow.Command {
+		failIf, errorIf, failExit = j.kind.FailIf, j.kind.ErrorIf, j.kind.FailExit
+	}
+	switch e.Reason {
+	case run.NotStarted:
+		r.Cause = flow.NotStarted
+		return r
+	case run.Killed:
+		r.Cause = flow.Killed
+	case run.Terminated:
+		r.Cause = flow.Interrupted
+	case run.Timeout, run.Silence:
+		r.Cause = flow.Limited
+	case run.Signalled:
+	default:
+		switch {
+		case e.FailIf >= 0 && e.FailIf < len(failIf):
+			r.Text = matched(failIf[e.FailIf], e.Text)
+		case e.Exit != 0 && slices.Contains(failExit, e.Exit):
+			r.Text = e.Text + ", which fail_exit calls trouble outside the job"
+		case e.ErrorIf >= 0 && e.ErrorIf < len(errorIf):
+			r.Outcome, r.Text = flow.Error, matched(errorIf[e.ErrorIf], e.Text)
+		case e.Exit != 0:
+			r.Outcome = flow.Error
+		default:
+			r.Outcome = flow.Done
+		}
+	}
+	r.Text += usage(e)
+	return r
+}
+
+func matched(pattern, text string) string { return fmt.Sprintf("output matched %q: %s", pattern, text) }
+
+func usage(e *run.End) string {
+	if e.Unlogged {
+		return fmt.Sprintf(" (cpu %s, peak %s; the log is not whole)", units.Span(e.CPU), units.Bytes(e.Peak))
+	}
+	return fmt.Sprintf(" (cpu %s, peak %s)", units.Span(e.CPU), units.Bytes(e.Peak))
+}
+
+// statusText is the STATUS line of an outcome that stands.
+func statusText(j *job, outcome flow.Outcome, text string) string {
+	status := string(outcome) + ": " + text
+	if j.unstarted {
+		return status
+	}
+	status += fmt.Sprintf(", try %d", j.try)
+	if j.step.Tries > 1 {
+		status += fmt.Sprintf(" of %d", j.step.Tries)
+	}
+	return status
+}
+
+// destination is the queue an outcome leads to.
+func destination(o flow.Outcome) spool.Queue {
+	switch o {
+	case flow.Done:
+		return spool.Done
+	case flow.Error:
+		return spool.Error
+	}
+	return spool.Fail
+}
+
+// tail is the last line of what a log's end holds, for digests.
+func tail(b []byte) string {
+	lines := strings.Split(strings.TrimRight(string(b), "\r\n"), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

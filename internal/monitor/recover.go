@@ -1,0 +1,448 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// recover makes of what the last monitor left what this one goes on with. It is
+// the only place that looks at currently-executing as a whole, and running it
+// twice changes nothing: each thing it does is one the loop may do as well.
+func (s *session) recover() error {
+	// A monitor that was killed leaves names that only memory knows; nothing may
+	// be made of them before they are on disk.
+	if err := s.sp.Sync(); err != nil {
+		return err
+	}
+	said, err := s.sp.Clear()
+	if err != nil {
+		return err
+	}
+	for _, text := range said {
+		s.recovered("", text)
+	}
+	links, names, err := s.sp.Seconds()
+	if err != nil {
+		return err
+	}
+	records, err := s.readRecords(names)
+	if err != nil {
+		return err
+	}
+	here, err := s.sp.Executing()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := s.recoverLink(l, here, records[l.Ino]); err != nil {
+			return err
+		}
+		delete(records, l.Ino)
+	}
+	// What is left of the records belongs to UOWs that have left: nobody needs
+	// them once their runners have let go.
+	for _, list := range records {
+		for _, r := range list {
+			s.dropRecord(r)
+		}
+	}
+	if err := s.recoverEntries(here); err != nil {
+		return err
+	}
+	if err := s.clearWork(); err != nil {
+		return err
+	}
+	s.remember()
+	return s.commit()
+}
+
+func (s *session) recovered(name, text string) {
+	ev := s.event("recovered", name)
+	ev.Reason = text
+	s.journal.Tell(ev)
+	s.say("recovered", name, text)
+}
+
+// found is a run record of the last monitor.
+type found struct {
+	record *run.Record
+	start  run.Start
+	live   run.Live
+	end    *run.End
+	locked bool
+}
+
+// readRecords reads all run records, by the inode of the UOW they tell of, the
+// youngest run first.
+func (s *session) readRecords(names []string) (map[uint64][]found, error) {
+	all := map[uint64][]found{}
+	for _, name := range names {
+		r, err := run.OpenRecord(s.sp.Run, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // an idle runner took it with it
+		}
+		if err != nil {
+			return nil, err
+		}
+		f := found{record: r}
+		// The lock first: a runner that lets go in between has written its end.
+		if f.locked, err = r.Locked(); err != nil {
+			return nil, err
+		}
+		if f.start, f.live, f.end, err = r.Read(); err != nil {
+			if !errors.Is(err, run.ErrDamaged) {
+				return nil, err
+			}
+			s.recovered(f.start.UOW, fmt.Sprintf("run record %s: %v", name, err))
+		}
+		ino := f.start.Ino
+		if f.start.Run == "" {
+			ino = 0
+		}
+		all[ino] = append(all[ino], f)
+	}
+	for _, list := range all {
+		slices.SortFunc(list, func(a, b found) int {
+			return cmp.Or(-cmp.Compare(len(a.start.Run), len(b.start.Run)), -cmp.Compare(a.start.Run, b.start.Run))
+		})
+	}
+	return all, nil
+}
+
+// dropRecord removes a record that is done with, as soon as nobody holds it.
+func (s *session) dropRecord(f found) {
+	if !f.locked {
+		s.retire(f.record)
+		return
+	}
+	go func() {
+		// An idle runner of the last monitor: it goes when it sees that its
+		// socket is closed, and takes the record with it if it can.
+		if f.record.Wait(context.Background()) == nil {
+			_ = f.record.Remove("record:remove")
+		}
+		_ = f.record.Close()
+	}()
+}
+
+// recoverLink goes on with one UOW that had been claimed.
+func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found) error {
+	c := l.Claimed
+	for _, n := range here {
+		if n.Ino == c.Ino {
+			c.Name = n.Name
+		}
+	}
+	for i, f := range list {
+		if f.start.Dev != c.Dev {
+			s.dropRecord(f)
+			list = slices.Delete(list, i, i+1)
+			break
+		}
+	}
+	if len(list) > 0 {
+		c.UOW = list[0].start.UOW
+		if q, ok := s.sp.ByName(list[0].start.Queue); ok {
+			c.From = q
+		}
+	}
+	place, err := s.sp.Where(c)
+	if err != nil {
+		return err
+	}
+	var u *uow.Unit
+	if head, err := s.readLink(c); err == nil {
+		u, err = uow.Parse(c.UOW, head)
+		if err == nil {
+			c.Enqueued = u.Enqueued.UnixNano()
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	alive := slices.ContainsFunc(list, func(f found) bool { return f.locked && f.end == nil && f.start.Run != "" })
+	open := len(list) > 0 && (alive || list[0].end != nil || list[0].live.MayHaveRun(list[0].start.Run))
+	switch {
+	case place.Lost, place.Queue == spool.Executing:
+	case open && !place.Queue.Ended():
+		// A person moved it while its run went on.
+		if c.Name, err = s.sp.BringBack(c, place.Queue, place.Name); err != nil {
+			return err
+		}
+		s.recovered(c.UOW, "had been moved to "+s.sp.Name(place.Queue)+" while it ran; it is back")
+	case place.Queue.Ended() && !alive:
+		// Its final move is done, or a person's was: the link was next to go.
+		s.drop(list)
+		return s.sp.DropSecond(c)
+	case u != nil && u.Status.Kind == uow.Failed && len(list) == 0:
+		// On its way to fail-q without ever having started.
+		j := s.newJob(c, u)
+		j.At, j.unstarted, j.outcome, j.text, j.to = place.Queue, true, flow.Fail, u.Status.Text, spool.Fail
+		j.state = judged
+		s.enter(j)
+		return nil
+	default:
+		// The claim came to nothing: it is queued as before.
+		s.drop(list)
+		return s.sp.DropSecond(c)
+	}
+	if u == nil || !u.Complete() {
+		return s.recoverEdited(c, list)
+	}
+	return s.resume(c, u, list)
+}
+
+func (s *session) drop(list []found) {
+	for _, f := range list {
+		s.dropRecord(f)
+	}
+}
+
+func (s *session) readLink(c spool.Claimed) ([]byte, error) {
+	f, err := s.sp.Run.Open(c.Link())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return s.head(f)
+}
+
+// resume rebuilds a job from its UOW and its records.
+func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
+	j := s.newJob(c, u)
+	s.enter(j)
+	if len(list) == 0 || list[0].start.Run == "" {
+		s.drop(list)
+		return s.resumeByStatus(j)
+	}
+	f := list[0]
+	// The records go when the UOW has left: until STATUS is on disk they alone tell
+	// that something ran.
+	for _, f := range list {
+		if !f.locked || f.end != nil {
+			j.old = append(j.old, f.record)
+		}
+	}
+	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
+	j.began, j.pid = f.live.Started, f.live.PID
+	j.commanded = j.commanded || j.phase != flow.Check
+	st := u.Status
+	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try)
+	switch {
+	case told && j.phase != flow.Cleanup && !(f.locked && f.end == nil):
+		// The outcome was written before the crash; the record is older news.
+		return s.resumeByStatus(j)
+	case told:
+		j.outcome, j.text, j.to, j.cleaning = flow.Outcome(st.Kind), st.Text, destination(flow.Outcome(st.Kind)), true
+	}
+	switch {
+	case f.end != nil:
+		j.end, j.state = f.end, ended
+	case f.locked:
+		j.record, j.state = f.record, alive
+		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", label(j)))
+		s.await(j)
+	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
+		j.state = due
+		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
+	default:
+		j.state = alive
+		s.collect(j, f.record, s.whyLost(f))
+		s.recovered(j.UOW, label(j)+" interrupted: "+j.lost)
+	}
+	return nil
+}
+
+func (s *session) whyLost(f found) string {
+	if run.Boot(f.start.Run) != s.boot {
+		return "the machine went down while it ran"
+	}
+	return "monitor and runner both ended while it ran"
+}
+
+// resumeByStatus goes on with a UOW in currently-executing that no record tells
+// of any more.
+func (s *session) resumeByStatus(j *job) error {
+	switch st := j.unit.Status; st.Kind {
+	case "":
+		j.state = due
+		a := flow.Begin(j.step, j.try)
+		if a.Do == flow.End {
+			s.settleOutcome(j, a)
+			return nil
+		}
+		j.phase = a.Phase
+		s.recovered(j.UOW, "had been claimed and was never started; started now")
+	case uow.TryAgain:
+		j.state, j.to, j.text = judged, j.From, st.Text
+		s.vacate(j)
+	default:
+		j.outcome, j.text, j.state = flow.Outcome(st.Kind), st.Text, judged
+		j.to = destination(j.outcome)
+		j.cleaning = j.step.Cleanup && j.commanded && !j.step.NoAct
+		if !j.cleaning {
+			s.vacate(j)
+		}
+	}
+	return nil
+}
+
+// recoverEdited is a claimed UOW whose text is none any more: an editor was at
+// it. Its end is known from the record alone, and it goes where that leads.
+func (s *session) recoverEdited(c spool.Claimed, list []found) error {
+	j := &job{Claimed: c, unit: &uow.Unit{}, try: 1, phase: flow.Command, claimed: s.now, step: flow.Step{Command: true, Tries: 1}}
+	s.enter(j)
+	j.state = ended
+	j.lost = "its file was rewritten while it ran and is no unit of work any more"
+	if len(list) == 0 || list[0].start.Run == "" {
+		s.drop(list)
+		return nil
+	}
+	f := list[0]
+	s.drop(list[1:])
+	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
+	switch {
+	case f.end != nil:
+		j.end, j.old = f.end, append(j.old, f.record)
+	case f.locked:
+		j.record, j.state = f.record, alive
+		s.await(j)
+	default:
+		j.state, j.old = alive, append(j.old, f.record)
+		s.collect(j, f.record, s.whyLost(f))
+	}
+	return nil
+}
+
+// await waits, in a goroutine, until an adopted run lets go of its record.
+func (s *session) await(j *job) {
+	ctx, cancel := context.WithCancel(context.Background())
+	j.stop = cancel
+	go func() {
+		if j.record.Wait(ctx) == nil {
+			s.events <- event{kind: evAdopted, job: j}
+		}
+	}()
+}
+
+// adopted is the end of a run that another monitor started.
+func (s *session) adopted(j *job) {
+	if j.record == nil || j.state != alive {
+		return
+	}
+	j.stop()
+	s.collect(j, j.record, "its runner ended without a word")
+	j.old, j.record = append(j.old, j.record), nil
+}
+
+// recoverEntries deals with what lies in currently-executing without a second
+// link: a person put it there, or removed the link.
+func (s *session) recoverEntries(here []durable.Name) error {
+	for _, n := range here {
+		if s.jobs[n.Ino] == nil {
+			s.stranger(n)
+		}
+	}
+	return nil
+}
+
+// strangers looks for files that a person put into currently-executing.
+func (s *session) strangers() {
+	here, err := s.sp.Executing()
+	if err != nil {
+		s.fault(err)
+		return
+	}
+	for _, n := range here {
+		if s.jobs[n.Ino] == nil {
+			s.stranger(n)
+		}
+	}
+}
+
+// stranger is a file in currently-executing that no run record names. A valid
+// UOW is launched or queued; anything else is left alone and counted.
+func (s *session) stranger(n durable.Name) {
+	c, err := s.sp.Read(spool.Executing, n.Name, s.head)
+	if err != nil || c.Writer == durable.Written || !c.Newline {
+		s.fault(trouble(err, spool.ErrOdd))
+		return
+	}
+	u, err := s.parse(n.Name, c)
+	if err != nil || spool.CheckName(n.Name) != nil {
+		return
+	}
+	free := s.slots < s.conf.Slots && s.mayStart() == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
+	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
+		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}
+		if err := s.sp.Adopt(claim); err != nil {
+			s.fault(err)
+			return
+		}
+		j := s.newJob(claim, u)
+		s.enter(j)
+		a := flow.Begin(j.step, j.try)
+		if a.Do == flow.End {
+			s.settleOutcome(j, a)
+			return
+		}
+		j.phase = a.Phase
+		s.more = true
+		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
+		return
+	}
+	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
+	m, err := s.sp.Fetch("stranger", spool.Executing, n.Name, spool.Priority)
+	if err != nil {
+		s.fault(trouble(err))
+		return
+	}
+	s.more = true
+	s.recovered(n.Name, "a unit of work that nobody had started lay in "+s.sp.Name(spool.Executing)+"; it is in "+s.sp.Name(spool.Priority)+" now")
+	s.tellMoved(m, "")
+}
+
+// clearWork removes work directories nobody will use again.
+func (s *session) clearWork() error {
+	inUse, adopted := map[string]bool{}, false
+	for _, j := range s.jobs {
+		inUse[ownWork(j)] = true
+		adopted = adopted || j.record != nil
+	}
+	var names []string
+	if err := s.work_.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+		return err
+	}
+	waiting := map[string]bool{}
+	for _, q := range spool.Live {
+		err := s.sp.Dir(q).List(func(n durable.Name) bool {
+			if len(names) > 0 {
+				waiting["u"+strconv.FormatUint(n.Ino, 10)] = true
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "r") {
+			continue
+		}
+		if err := s.work_.RemoveAll("work:remove", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

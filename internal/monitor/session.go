@@ -1,0 +1,268 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/durable"
+	"simplejobq/internal/messages"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// Config is what a monitor needs from its surroundings.
+type Config struct {
+	Conf    *config.Config
+	Reload  func() (*config.Config, error) // reads the configuration again
+	Runner  string                         // path of the runner's binary
+	Version string
+	Once    bool               // end when nothing is startable and nothing runs
+	Reloads <-chan struct{}    // SIGHUP
+	Notify  func(state string) // for the service manager: "READY=1", "WATCHDOG=1", …
+	Beat    time.Duration      // longest time between two calls of Notify("WATCHDOG=1"); 0: none
+	Stderr  io.Writer          // what can't be said in monitor_says
+}
+
+// ErrBusy is returned by Run if another monitor works on the spool.
+var ErrBusy = spool.ErrBusy
+
+// Run works on the spool until it is told to stop, by ctx or by a message. The
+// error is nil after every orderly stop.
+func Run(ctx context.Context, cfg Config) error {
+	sp, err := spool.Open(Layout(cfg.Conf))
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	lock, err := sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
+	if err != nil {
+		sp.Close()
+		return err
+	}
+	// The lock is held over all sessions: nobody gets in between two of them.
+	defer lock.Close()
+	for back := time.Second; ; back = min(2*back, 4*time.Second) {
+		s, err := newSession(cfg, sp, started)
+		if err == nil {
+			err = s.work(ctx)
+		}
+		var lost *spool.LostError
+		if err == nil || errors.As(err, &lost) {
+			sp.Close()
+			return err
+		}
+		// The disk did not take what it was given, so nothing that is remembered
+		// can be believed: look again from the beginning. Running commands go on
+		// under their runners, and are adopted.
+		fmt.Fprintf(cfg.Stderr, "monitor: %v; looking at the spool again from the beginning in %v\n", err, back)
+		sp.Close()
+		if s != nil && time.Since(s.began) > time.Minute {
+			back = time.Second
+		}
+		if !pause(ctx, back, cfg) {
+			return nil
+		}
+		for sp, err = spool.Open(Layout(cfg.Conf)); err != nil; sp, err = spool.Open(Layout(cfg.Conf)) {
+			if !pause(ctx, back, cfg) {
+				return err
+			}
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration, cfg Config) bool {
+	cfg.notify("WATCHDOG=1")
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (c Config) notify(state string) {
+	if c.Notify != nil {
+		c.Notify(state)
+	}
+}
+
+// Layout is the spool a configuration describes.
+func Layout(c *config.Config) spool.Layout {
+	d := c.Dirs
+	return spool.Layout{Root: c.Root, Names: [spool.Queues]string{
+		spool.Wait: d.Wait, spool.Priority: d.Priority, spool.Hold: d.Hold, spool.Executing: d.Executing,
+		spool.Done: d.Done, spool.Error: d.Error, spool.Fail: d.Fail, spool.Archive: d.Archive, spool.Trash: d.Trash,
+	}}
+}
+
+// session is one life of the monitor between looking at the disk from the
+// beginning and having to do that again, or stopping.
+type session struct {
+	Config
+	conf    *config.Config
+	sp      *spool.Spool
+	work_   *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
+	inbox   *messages.Inbox
+	says    *messages.Says
+	journal *messages.Events
+	watch   *spool.Watcher
+	status  *durable.Dir
+	account account
+	ids     *run.IDs
+	boot    string
+
+	events chan event
+	late   []event // came while a round was carried out
+	disk   *disk
+	now    time.Time
+	began  time.Time // of this session
+	since  time.Time // of the process
+
+	order   order            // what may start, and what waits for what
+	unread  []*spool.Entry   // files not looked at yet
+	settles settling         // files to be looked at again
+	jobs    map[uint64]*job  // in currently-executing, by inode
+	names   map[string]*job  // the same by name
+	types   map[string]int   // running by job type
+	slots   int              // used
+	workers []*worker        // runners
+	tells   []func()         // after the commit
+	launch  []*job           // handed to runners after the commit
+	first   bool             // the first round of the session
+	timer   bool             // sleep_time is over
+	more    bool             // the round left work for another one
+	scanned time.Time        // last timer
+	retry   time.Time        // trouble: try again then
+	stop    stopKind         //
+	paused  bool             //
+	ready   readiness        //
+	gates   map[string]gated // `process` of job types
+	stats   stats            //
+	trouble map[string]bool  // said once, until it is gone
+	seen    map[string]bool  // trouble of this round
+	blank   map[string]int64 // empty files that were said, by queue/name
+	recent  []past
+	digest  digestState
+	broken  error // a sync failed: nothing remembered can be believed
+}
+
+type stopKind int
+
+const (
+	running  stopKind = iota
+	draining          // FINISH: ends when nothing runs
+	stopping          // SHUTDOWN, SIGTERM: ends now
+)
+
+func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err error) {
+	s := &session{
+		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), since: since, now: time.Now(), began: time.Now(),
+		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
+		trouble: map[string]bool{}, seen: map[string]bool{}, blank: map[string]int64{}, first: true, timer: true,
+	}
+	s.order.init()
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.account, err = lookupAccount(); err != nil {
+		return s, err
+	}
+	if s.boot, err = run.BootID(); err != nil {
+		return s, err
+	}
+	s.ids = run.NewIDs(s.boot)
+	if err = sp.Private.Mkdir("start:mkdir", "work", 0o755); err != nil {
+		return s, err
+	}
+	if s.work_, err = sp.Private.Sub("work"); err != nil {
+		return s, err
+	}
+	if s.says, err = messages.OpenSays(sp.Root, s.conf.Files.Says, int64(s.conf.SaysSize), s.conf.SaysKeep); err != nil {
+		return s, err
+	}
+	if s.journal, err = messages.OpenEvents(sp.Root, s.conf.Files.Events, int64(s.conf.SaysSize), s.conf.SaysKeep); err != nil {
+		return s, err
+	}
+	var said []string
+	if s.inbox, said, err = messages.OpenInbox(filepath.Join(s.conf.Root, s.conf.Files.Reads), sp.Private, "reads"); err != nil {
+		return s, err
+	}
+	for _, text := range said {
+		s.say("message", "", text)
+	}
+	if s.watch, err = sp.Watch(s.inbox.Path(), func() { s.hint() }); err != nil {
+		// Without notifications everything still works, at the timer's pace.
+		s.say("trouble", "", fmt.Sprintf("no notification of new files: %v; looking every %v instead", err, s.conf.SleepTime))
+		s.watch, err = nil, nil
+	}
+	s.paused, err = s.readPaused()
+	return s, err
+}
+
+// close ends everything that belongs to the session. Runners with a command in
+// hand go on alone.
+func (s *session) close() {
+	for _, w := range s.workers {
+		w.runner.Close()
+	}
+	if s.disk != nil {
+		s.disk.end()
+	}
+	if s.watch != nil {
+		_ = s.watch.Close()
+	}
+	if s.inbox != nil {
+		s.inbox.Close()
+	}
+	for _, l := range []interface{ Close() error }{s.says, s.journal} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	for _, d := range []*durable.Dir{s.work_, s.status} {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+// hint wakes the loop; one is as good as many.
+func (s *session) hint() {
+	select {
+	case s.events <- event{kind: evHint}:
+	default:
+	}
+}
+
+// disk carries out rounds on a thread of its own.
+type disk struct {
+	rounds chan func() error
+	done   chan error
+	tid    int
+}
+
+func startDisk() *disk {
+	d := &disk{rounds: make(chan func() error), done: make(chan error, 1)}
+	tid := make(chan int)
+	go func() {
+		runtime.LockOSThread()
+		tid <- gettid()
+		for round := range d.rounds {
+			d.done <- round()
+		}
+	}()
+	d.tid = <-tid
+	return d
+}
+
+func (d *disk) end() { close(d.rounds) }

@@ -1,0 +1,161 @@
+package monitor
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/messages"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
+)
+
+// stats is what the digest tells of the monitor itself.
+type stats struct {
+	rounds, errors        int64
+	slowRound, slowCommit time.Duration
+	free                  int64
+	lastStamp             time.Time // the last timestamp given, and to whom
+	lastName              string
+}
+
+func (s *session) say(word, uow, text string) { s.says.Say(time.Now(), word, uow, text) }
+
+func (s *session) event(kind, uow string) messages.Event {
+	return messages.Event{Time: time.Now(), Event: kind, UOW: uow}
+}
+
+// fault says an error once, for as long as it comes up again in every round, and
+// has the loop try again soon. An error nobody expected changes no UOW's state.
+func (s *session) fault(err error) {
+	if err == nil {
+		return
+	}
+	text := err.Error()
+	s.seen[text] = true
+	s.stats.errors++
+	if durable.Passing(err) {
+		s.later(2 * time.Second)
+	}
+	if s.trouble[text] {
+		return
+	}
+	s.trouble[text] = true
+	s.troubleSaid(text)
+	fmt.Fprintln(s.Stderr, "monitor:", text)
+}
+
+func (s *session) troubleSaid(text string) {
+	ev := s.event("trouble", "")
+	ev.Reason = text
+	s.journal.Tell(ev)
+	s.say("trouble", "", text)
+}
+
+// later has a round take place within d, and look at everything.
+func (s *session) later(d time.Duration) {
+	at := time.Now().Add(d)
+	if s.retry.IsZero() || at.Before(s.retry) {
+		s.retry = at
+	}
+}
+
+func (s *session) tellStarted(j *job) {
+	ev := s.event("started", j.UOW)
+	ev.Try = j.try
+	ev.Reason = string(j.phase)
+	s.journal.Tell(ev)
+	s.say("started", j.UOW, label(j)+typeText(j))
+}
+
+func typeText(j *job) string {
+	if j.typ == "" {
+		return ""
+	}
+	return ", " + j.typ
+}
+
+// tellCommand tells of the end of one command of several.
+func (s *session) tellCommand(j *job, r flow.Result) {
+	if !j.step.Check {
+		return
+	}
+	ev := s.event("step", j.UOW)
+	ev.Try, ev.Reason = j.try, string(j.phase)+" "+r.Text
+	fill(&ev, j.end)
+	s.journal.Tell(ev)
+}
+
+func fill(ev *messages.Event, e *run.End) {
+	if e == nil {
+		return
+	}
+	if e.Signal != 0 {
+		ev.Signal = signalName(e.Signal)
+	} else if e.Reason != run.NotStarted {
+		exit := e.Exit
+		ev.Exit = &exit
+	}
+	ev.CPUSeconds, ev.WallSeconds, ev.PeakBytes = e.CPU.Seconds(), e.Wall.Seconds(), e.Peak
+}
+
+// tellMoved tells of a move that no run brought about.
+func (s *session) tellMoved(m spool.Moved, text string) {
+	ev := s.event("moved", m.NewName)
+	ev.From, ev.To, ev.Reason = s.sp.Name(m.From), s.sp.Name(m.To), text
+	s.tells = append(s.tells, func() {
+		s.journal.Tell(ev)
+		s.sayNames(m)
+		if text != "" {
+			s.say("moved", m.NewName, "from "+s.sp.Name(m.From)+" to "+s.sp.Name(m.To)+": "+text)
+		}
+	})
+}
+
+// sayNames tells of names that had to change so that nothing was overwritten.
+func (s *session) sayNames(m spool.Moved) {
+	if m.Displaced != "" {
+		s.say("renamed", m.NewName, fmt.Sprintf("what lay in %s under this name is now %s", s.sp.Name(m.To), quoteName(m.Displaced)))
+	}
+	if m.NewName != m.Name {
+		text := fmt.Sprintf("was %s; that name is taken in %s", quoteName(m.Name), s.sp.Name(m.To))
+		if m.Cut() {
+			text += " (shortened to fit)"
+		}
+		s.say("renamed", m.NewName, text)
+	}
+}
+
+// tellEnded tells of a UOW that left currently-executing.
+func (s *session) tellEnded(j *job, m spool.Moved) {
+	ev := s.event("moved", m.NewName)
+	ev.From, ev.To, ev.Try = s.sp.Name(j.At), s.sp.Name(j.to), j.try
+	s.journal.Tell(ev)
+	s.sayNames(m)
+	kind := "ended"
+	if !j.to.Ended() {
+		kind = "again"
+	}
+	end := s.event("ended", m.NewName)
+	end.Try, end.Outcome, end.Reason = j.try, string(j.outcome), j.text
+	fill(&end, j.last)
+	if kind == "ended" {
+		s.journal.Tell(end)
+		s.addRecent(past{time.Now(), m.NewName, j.to, j.text})
+	}
+	s.say(kind, m.NewName, j.text+", to "+s.sp.Name(j.to))
+}
+
+func signalName(n int) string { return unix.SignalName(unix.Signal(n)) }
+
+func (s *session) summary() string {
+	if s.paused {
+		return "paused, " + strconv.Itoa(s.slots) + " running"
+	}
+	return fmt.Sprintf("%d running, %s free", s.slots, units.Bytes(s.stats.free))
+}

@@ -1,0 +1,137 @@
+package monitor
+
+import (
+	"errors"
+	"strconv"
+
+	"simplejobq/internal/durable"
+)
+
+// work is where $MONITOR_OUTPUT, $MONITOR_STORE and $MONITOR_SHARED of a job
+// lead. A runner's is used again from job to job, because three new directories
+// would cost a small job more than its commit; what a job left in it is cleared
+// before the next. A UOW that may be tried again has one of its own, for
+// $MONITOR_SHARED lasts over its tries.
+type work struct {
+	dir                   *durable.Dir
+	name                  string
+	output, store, shared string
+	made                  [2]int64 // times of change of store and shared when they were empty
+}
+
+var workDirs = [2]string{"store", "shared"}
+
+func (s *session) openWork(name string) (*work, error) {
+	if err := s.work_.Mkdir("work:mkdir", name, 0o755); err != nil {
+		return nil, err
+	}
+	d, err := s.work_.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{dir: d, name: name, output: d.Join("output"), store: d.Join("store"), shared: d.Join("shared"), made: [2]int64{-1, -1}}
+	for _, sub := range workDirs {
+		if err := d.Mkdir("work:mkdir", sub, 0o755); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// clear makes it as new: for a try store and output, for a UOW shared as well.
+func (w *work) clear(shared bool) error {
+	st, err := w.dir.Stat("output")
+	if err != nil || !st.Regular() || st.Size > 0 || st.Links > 1 {
+		if err := w.dir.RemoveAll("work:remove", "output"); err != nil {
+			return err
+		}
+		f, err := w.dir.Create("work:create", "output", 0o644)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	for i, sub := range workDirs {
+		if i == 1 && !shared {
+			continue
+		}
+		st, err := w.dir.Stat(sub)
+		if err == nil && st.Ctime == w.made[i] {
+			continue // nobody touched it
+		}
+		if err := w.dir.RemoveAll("work:remove", sub); err != nil {
+			return err
+		}
+		if err := w.dir.Mkdir("work:mkdir", sub, 0o755); err != nil {
+			return err
+		}
+		if st, err = w.dir.Stat(sub); err != nil {
+			return err
+		}
+		w.made[i] = st.Ctime
+	}
+	return nil
+}
+
+// ownWork is the name of the work directory of a UOW that may be tried again.
+func ownWork(j *job) string { return "u" + strconv.FormatUint(j.Ino, 10) }
+
+func keepsWork(j *job) bool { return j.step.Tries > 1 }
+
+// workFor prepares the work directory of a job's next command.
+func (s *session) workFor(j *job, w *worker) (*work, error) {
+	fresh := j.phase != "cleanup" && j.phase != "recheck" && !(j.phase == "command" && j.step.Check)
+	if !keepsWork(j) {
+		if w.work == nil {
+			var err error
+			if w.work, err = s.openWork("r" + w.record.Name()); err != nil {
+				return nil, err
+			}
+		}
+		if j.work == nil {
+			j.work = w.work
+			w.work = nil // it is the job's until its end
+			return j.work, j.work.clear(true)
+		}
+		return j.work, nil
+	}
+	if j.work == nil {
+		var err error
+		if j.work, err = s.openWork(ownWork(j)); err != nil {
+			return nil, err
+		}
+	}
+	if fresh {
+		return j.work, j.work.clear(j.try == 1)
+	}
+	return j.work, nil
+}
+
+// releaseWork takes back the work directory of a job that left its slot.
+func (s *session) releaseWork(j *job, again bool) {
+	if j.work == nil {
+		if !again && keepsWork(j) {
+			s.fault(s.work_.RemoveAll("work:remove", ownWork(j)))
+		}
+		return
+	}
+	w := j.work
+	j.work = nil
+	if keepsWork(j) {
+		s.fault(w.dir.Close())
+		if !again {
+			s.fault(s.work_.RemoveAll("work:remove", w.name))
+		}
+		return
+	}
+	for _, r := range s.workers {
+		if r.work == nil {
+			r.work = w
+			return
+		}
+	}
+	s.fault(errors.Join(w.dir.Close(), s.work_.RemoveAll("work:remove", w.name)))
+}

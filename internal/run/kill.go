@@ -1,0 +1,94 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long KillTree goes on with processes that do not die.
+const killPatience = 10 * time.Second
+
+// KillTree ends what a run left behind whose runner is gone: each process of
+// the job's session and each that carries the run's id in its environment, again
+// and again until none is found. It tells how many it ended; the error says that
+// some would not die. What left the session and cleared its environment escapes:
+// that is not known to anybody.
+func KillTree(run string, live Live) (ended int, err error) {
+	if run == "" {
+		return 0, nil
+	}
+	killed := map[Proc]bool{}
+	deadline := time.Now().Add(killPatience)
+	for {
+		left, err := treeOf(run, live)
+		if err != nil {
+			return len(killed), fmt.Errorf("looking for what is left of run %s: %w", run, err)
+		}
+		if len(left) == 0 {
+			return len(killed), nil
+		}
+		for _, p := range left {
+			killed[Proc{PID: p.PID, Start: p.Start}] = true
+			if err := kill(p); err != nil {
+				return len(killed), fmt.Errorf("ending %s (pid %d), left of run %s: %w", p.Name, p.PID, run, err)
+			}
+		}
+		if time.Now().After(deadline) {
+			return len(killed), fmt.Errorf("%d processes left of run %s do not die, one is %s (pid %d)", len(left), run, left[0].Name, left[0].PID)
+		}
+		time.Sleep(2 * time.Millisecond) // they need a moment to die
+	}
+}
+
+func treeOf(run string, live Live) ([]Proc, error) {
+	all, err := Processes()
+	if err != nil {
+		return nil, err
+	}
+	ours := live.Forked == run && live.PID > 1 && !reused(all, run, live)
+	var tree []Proc
+	for _, p := range all {
+		if p.Dead() || p.PID == os.Getpid() {
+			continue
+		}
+		of, known := runOf(p.PID)
+		// An id tells best. In the session without one: a cleared environment.
+		if of == run || ours && p.Session == live.PID && (!known || of == "") {
+			tree = append(tree, p)
+		}
+	}
+	return tree, nil
+}
+
+// reused reports whether the number of the job's session has become another's:
+// a leader that was born at another time than the job.
+func reused(all []Proc, run string, live Live) bool {
+	const tick = int64(time.Second / 100) // USER_HZ
+	for _, p := range all {
+		if p.PID == live.PID {
+			born := int64(p.Start) * tick
+			return born < bootTime(run)-2*tick || born > live.Born+2*tick
+		}
+	}
+	return false
+}
+
+// kill ends p and nobody who got its number since.
+func kill(p Proc) error {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		now, gone := readProc(p.PID)
+		if gone != nil || now.Start != p.Start {
+			return nil
+		}
+		err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+	if err == unix.ESRCH {
+		return nil
+	}
+	return err
+}

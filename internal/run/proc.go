@@ -1,0 +1,93 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Proc is what is asked about a process.
+type Proc struct {
+	PID, Parent, Group, Session int
+	State                       byte   // R, S, D, T, Z …
+	Start                       uint64 // clock ticks since boot: with PID, who it is
+	Name                        string
+}
+
+// Dead reports whether it has ended and only waits to be collected.
+func (p Proc) Dead() bool { return p.State == 'Z' || p.State == 'X' }
+
+// Processes lists those of this machine at about this moment. One that ends
+// meanwhile is left out, one that begins may be missed: who must not miss any
+// asks again until nothing new shows.
+func Processes() ([]Proc, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	names, err := dir.Readdirnames(-1)
+	dir.Close()
+	if err != nil {
+		return nil, err
+	}
+	var all []Proc
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, err := readProc(pid); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+var errStat = errors.New("/proc/PID/stat does not read as expected")
+
+// readProc reads /proc/PID/stat. The name in it may hold anything, brackets and
+// blanks too: it ends at the last bracket.
+func readProc(pid int) (Proc, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return Proc{}, err
+	}
+	open, closed := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 0 || closed < open {
+		return Proc{}, errStat
+	}
+	p := Proc{PID: pid, Name: string(b[open+1 : closed])}
+	f := strings.Fields(string(b[closed+1:])) // f[0] is field 3
+	if len(f) < 20 || len(f[0]) != 1 {
+		return Proc{}, errStat
+	}
+	p.State = f[0][0]
+	numbers := [3]int{}
+	for i := range numbers {
+		if numbers[i], err = strconv.Atoi(f[1+i]); err != nil {
+			return Proc{}, errStat
+		}
+	}
+	p.Parent, p.Group, p.Session = numbers[0], numbers[1], numbers[2]
+	if p.Start, err = strconv.ParseUint(f[19], 10, 64); err != nil {
+		return Proc{}, errStat
+	}
+	return p, nil
+}
+
+// runOf is the run a process says it belongs to; known is false where its
+// environment can't be read.
+func runOf(pid int) (run string, known bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return "", false
+	}
+	for entry := range bytes.SplitSeq(b, []byte{0}) {
+		if v, ok := bytes.CutPrefix(entry, []byte("MONITOR_RUN=")); ok {
+			return string(v), true
+		}
+	}
+	return "", true
+}

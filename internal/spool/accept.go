@@ -1,0 +1,326 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"simplejobq/internal/durable"
+)
+
+// Acceptance is a file that is found good, and what is to be done to it.
+type Acceptance struct {
+	Entry    *Entry
+	Content  Content
+	Enqueued time.Time
+
+	// Rewritten, if not nil, takes the place of the Content's head.
+	Rewritten []byte
+	// Patch is written over the file at PatchAt, and Line appended, in place.
+	Patch   []byte
+	PatchAt int64
+	Line    []byte
+
+	// Err is why it was not accepted after all. ErrChanged: look at it again.
+	Err error
+	// Copied reports that the name now leads to another inode.
+	Copied bool
+
+	tmp *temporary
+}
+
+// ErrChanged is returned when a file is not what was read.
+var ErrChanged = errors.New("the file changed meanwhile")
+
+type temporary struct {
+	name string
+	file *durable.File
+}
+
+func (s *Spool) temporary(kind string) (*temporary, error) {
+	s.seq++
+	name := kind + "-" + strconv.Itoa(s.seq)
+	f, err := s.Tmp.Create(durable.Site(kind+":create"), name, tmpMode)
+	if errors.Is(err, fs.ErrExist) {
+		return s.temporary(kind)
+	}
+	return &temporary{name, f}, err
+}
+
+// Accept completes files and makes them ours. The copies of all are made durable
+// by one sync before the first takes a name: a rename that a stranger's sync
+// commits early must not lead to bytes that are not there. The error is of that
+// sync, and final; each file's own is in its Err.
+func (s *Spool) Accept(all []*Acceptance) error {
+	copies := durable.NewBatch(s.Root)
+	for _, a := range all {
+		if a.Err = s.inPlace(a); a.Err == errNeedsCopy {
+			a.Copied = true
+			a.Err = s.copy(a, copies)
+		}
+	}
+	if err := copies.Commit("accept:sync"); err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.Copied && a.Err == nil {
+			a.Err = s.publish(a)
+		}
+		if a.Err == nil {
+			a.Entry.State, a.Entry.Enqueued, a.Entry.Note = Accepted, a.Enqueued.UnixNano(), nil
+		}
+	}
+	return nil
+}
+
+var errNeedsCopy = errors.New("needs a copy of its own")
+
+// inPlace accepts a file that is complete, has no other name and may be written.
+func (s *Spool) inPlace(a *Acceptance) error {
+	if a.Rewritten != nil || a.Content.Stat.Links > 1 {
+		return errNeedsCopy
+	}
+	dir, e := s.dirs[a.Entry.Queue], a.Entry
+	if a.Content.Stat.Mtime == a.Enqueued.UnixNano() && a.Patch == nil && a.Line == nil {
+		e.note(a.Content.Stat) // nothing to do: accepted before a restart
+		return nil
+	}
+	f, err := dir.OpenWrite("accept:open", e.Name)
+	if errors.Is(err, fs.ErrPermission) {
+		return errNeedsCopy
+	}
+	if err != nil {
+		return err
+	}
+	done := func(err error) error { return errors.Join(err, f.Close()) }
+	st, err := f.Stat()
+	if err != nil || !st.SameContent(a.Content.Stat) {
+		return done(errors.Join(err, ErrChanged))
+	}
+	// Crash window: the outcome of the last run gone, the line not there, or the
+	// time not set. At the next look it is a queued UOW, accepted once more.
+	if len(a.Line) > 0 {
+		if _, err := f.WriteAt("accept:line", a.Line, st.Size); err != nil {
+			return done(errors.Join(err, f.Truncate("accept:undo", st.Size)))
+		}
+	}
+	if a.Patch != nil {
+		if _, err := f.WriteAt("accept:status", a.Patch, a.PatchAt); err != nil {
+			return done(err)
+		}
+	}
+	if err := f.SetMtime("accept:time", a.Enqueued); err != nil {
+		if errors.Is(err, fs.ErrPermission) && a.Patch == nil && a.Line == nil {
+			return errors.Join(errNeedsCopyIf(f.Close()))
+		}
+		return done(err)
+	}
+	if st, err = f.Stat(); err != nil {
+		return done(err)
+	}
+	e.note(st)
+	return s.Batch.File(f)
+}
+
+func errNeedsCopyIf(err error) error {
+	if err != nil {
+		return err
+	}
+	return errNeedsCopy
+}
+
+// copy writes the completed file into tmp.
+func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
+	from, st, err := s.open(a.Entry.Queue, a.Entry.Name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if !st.SameContent(a.Content.Stat) {
+		return ErrChanged
+	}
+	// The name says what the original looked like, so that recovery can tell an
+	// original that came out unchanged from one that somebody wrote to.
+	s.seq++
+	name := fmt.Sprintf("accept-%d-%d-%d-%d", s.seq, st.Ino, st.Size, st.Mtime)
+	to, err := s.Tmp.Create("accept:create", name, tmpMode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, to.Close(), s.Tmp.Remove("accept:remove", name))
+		}
+	}()
+	head := a.Rewritten
+	if head == nil {
+		head = append([]byte(nil), a.Content.Head...)
+	}
+	if a.Patch != nil {
+		if int(a.PatchAt)+len(a.Patch) > len(head) {
+			return ErrChanged
+		}
+		copy(head[a.PatchAt:], a.Patch)
+	}
+	if _, err := to.Write("accept:write", head); err != nil {
+		return err
+	}
+	buf := make([]byte, 1<<20)
+	for off := int64(len(a.Content.Head)); off < st.Size; {
+		n, err := from.ReadAt(buf[:min(int64(len(buf)), st.Size-off)], off)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if n == 0 {
+			return ErrChanged
+		}
+		if _, err := to.Write("accept:write", buf[:n]); err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	if _, err := to.Write("accept:line", a.Line); err != nil {
+		return err
+	}
+	if err := to.TakeOwner("accept:owner", from); err != nil {
+		return err
+	}
+	if err := to.SetMtime("accept:time", a.Enqueued); err != nil {
+		return err
+	}
+	a.tmp = &temporary{name: name}
+	return copies.File(to)
+}
+
+// publish swaps the copy with the name and looks at what came out.
+func (s *Spool) publish(a *Acceptance) error {
+	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp.name
+	err := dir.Exchange("accept:exchange", e.Name, s.Tmp, tmp)
+	if errors.Is(err, durable.ErrNoExchange) {
+		return s.publishByTurns(a)
+	}
+	if err != nil {
+		return errors.Join(err, s.Tmp.Remove("accept:remove", tmp))
+	}
+	// Crash window: the original in tmp, see Clear.
+	if err := s.unchanged(tmp, a.Content.Stat); err != nil {
+		back := dir.Exchange("accept:back", e.Name, s.Tmp, tmp)
+		if back == nil {
+			back = s.Tmp.Remove("accept:remove", tmp)
+		}
+		return errors.Join(err, back)
+	}
+	s.changed(e.Queue)
+	s.After(func() error { return s.Tmp.Remove("accept:remove", tmp) })
+	return s.nowCalled(e)
+}
+
+// nowCalled notes that the name leads to another inode by our own doing.
+func (s *Spool) nowCalled(e *Entry) error {
+	st, err := s.dirs[e.Queue].Stat(e.Name)
+	if err != nil {
+		return err
+	}
+	e.Ino = st.Ino
+	e.note(st)
+	return nil
+}
+
+func (s *Spool) unchanged(tmp string, read durable.Stat) error {
+	f, err := s.Tmp.Open(tmp)
+	if err != nil {
+		return errors.Join(ErrChanged, err)
+	}
+	defer f.Close()
+	writer := f.ReadLease()
+	st, err := f.Stat()
+	if err != nil || !st.SameContent(read) || writer == durable.Written {
+		return errors.Join(ErrChanged, err)
+	}
+	return nil
+}
+
+// publishByTurns serves file systems that can't exchange: the original is taken
+// out, the copy put in. The name is missing for a moment, and if a crash falls
+// into it, the original is found in tmp by its name there and put back.
+func (s *Spool) publishByTurns(a *Acceptance) error {
+	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp.name
+	out := outName(e.Queue, e.Name)
+	discard := func(err error) error { return errors.Join(err, s.Tmp.Remove("accept:remove", tmp)) }
+	if err := dir.Move("accept:out", e.Name, s.Tmp, out); err != nil {
+		return discard(err)
+	}
+	if err := s.unchanged(out, a.Content.Stat); err != nil {
+		return discard(errors.Join(err, s.Tmp.Move("accept:back", out, dir, e.Name)))
+	}
+	if err := s.Tmp.Move("accept:in", tmp, dir, e.Name); err != nil {
+		return discard(errors.Join(err, s.Tmp.Move("accept:back", out, dir, e.Name)))
+	}
+	s.changed(e.Queue)
+	s.After(func() error { return s.Tmp.Remove("accept:remove", out) })
+	return s.nowCalled(e)
+}
+
+func outName(q Queue, name string) string {
+	return cut("out-"+strconv.Itoa(int(q))+"-"+name, nameMax)
+}
+
+// Clear clears .monitor/tmp at start. What is certainly ours goes; an original
+// that came out of an exchange changed, or out of a queue without its copy
+// coming in, is somebody's work and is put where it can be found.
+func (s *Spool) Clear() (said []string, err error) {
+	var names []string
+	if err := s.Tmp.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, name := range names {
+		text, err := s.clear(name)
+		if text != "" {
+			said = append(said, text)
+		}
+		errs = append(errs, err)
+	}
+	return said, errors.Join(errs...)
+}
+
+func (s *Spool) clear(name string) (string, error) {
+	st, err := s.Tmp.Stat(name)
+	if err != nil {
+		if isMissing(err) {
+			err = nil
+		}
+		return "", err
+	}
+	if rest, ok := strings.CutPrefix(name, "out-"); ok {
+		queue, original, _ := strings.Cut(rest, "-")
+		n, err := strconv.Atoi(queue)
+		if err != nil || n < 0 || n >= int(Queues) || original == "" {
+			return "", s.Tmp.RemoveAll("clear:remove", name)
+		}
+		q := Queue(n)
+		if _, there, err := s.Find(q, original); err != nil || there {
+			return "", errors.Join(err, s.Tmp.Remove("clear:remove", name))
+		}
+		s.changed(q)
+		return fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s", original, s.Name(q)),
+			s.Tmp.Move("clear:back", name, s.dirs[q], original)
+	}
+	var seq, ino uint64
+	var size, mtime int64
+	if n, _ := fmt.Sscanf(name, "accept-%d-%d-%d-%d", &seq, &ino, &size, &mtime); n == 4 &&
+		st.Ino == ino && (st.Size != size || st.Mtime != mtime) {
+		s.changed(Trash)
+		target, err := s.free(Trash, name)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("a file was written to while it was accepted, and the last monitor ended; what was written is in %s/%s", s.Name(Trash), target),
+			s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
+	}
+	return "", s.Tmp.RemoveAll("clear:remove", name)
+}

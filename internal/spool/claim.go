@@ -1,0 +1,288 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"simplejobq/internal/durable"
+)
+
+// Claimed is a UOW in currently-executing.
+type Claimed struct {
+	UOW      string // the name it was claimed under, and goes back to
+	Name     string // its name where it is
+	At       Queue  // where it is: currently-executing, unless it never starts
+	From     Queue
+	Ino      uint64
+	Dev      uint64
+	Enqueued int64
+}
+
+// Link is the name of the second link of a claimed UOW in .monitor/run: it leads
+// to the inode wherever people move the file, and it tells the UOW's name.
+func (c Claimed) Link() string { return LinkName(c.Ino, c.UOW) }
+
+// LinkName is the second link of the inode claimed under name.
+func LinkName(ino uint64, name string) string {
+	return cut("u"+strconv.FormatUint(ino, 10)+"-"+name, nameMax)
+}
+
+// Claim takes an accepted file into currently-executing. Under one lease it is
+// read, given to judge, linked and moved, so what runs is what was read. judge
+// says whether it is still wanted.
+func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed, err error) {
+	from := s.dirs[e.Queue]
+	f, st, err := s.open(e.Queue, e.Name)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close() // and the lease with it
+	content, err := read(f, head)
+	if err != nil {
+		return c, err
+	}
+	if content.Writer == durable.Written || st.Links > 1 || st.Ino != e.Ino || st.Size != e.Size || st.Mtime != e.Mtime {
+		s.Again(e)
+		return c, ErrChanged
+	}
+	if err := judge(content); err != nil {
+		return c, err
+	}
+	c = Claimed{UOW: e.Name, At: Executing, From: e.Queue, Ino: st.Ino, Dev: st.Dev, Enqueued: e.Enqueued}
+	if err := s.second(from, e.Name, c); err != nil {
+		return c, err
+	}
+	// Crash window: a second link of a queued file, removed at start.
+	m, err := s.move("claim", e.Queue, e.Name, Executing, e.Name)
+	if err != nil {
+		return c, errors.Join(err, s.Run.Remove("claim:unlink", c.Link()))
+	}
+	c.Name = m.NewName
+	s.Batch.Dir(s.Run, 0)
+	now, err := s.dirs[Executing].Stat(c.Name)
+	if err != nil || !now.SameContent(content.Stat) {
+		// Replaced between the read and the move: give back what was taken.
+		_, back := s.move("claim", Executing, c.Name, e.Queue, e.Name)
+		s.Again(e)
+		return c, errors.Join(ErrChanged, err, back, s.Run.Remove("claim:unlink", c.Link()))
+	}
+	s.leave(e)
+	return c, nil
+}
+
+func (s *Spool) second(dir *durable.Dir, name string, c Claimed) error {
+	err := dir.Link("claim:link", name, s.Run, c.Link())
+	if errors.Is(err, fs.ErrExist) {
+		// Left over by a claim that was given back.
+		if st, e := s.Run.Stat(c.Link()); e == nil && st.Ino == c.Ino {
+			return nil
+		}
+	}
+	return err
+}
+
+// Adopt gives a file that lies in currently-executing already its second link.
+func (s *Spool) Adopt(c Claimed) error {
+	s.Batch.Dir(s.Run, 0)
+	return s.second(s.dirs[c.At], c.Name, c)
+}
+
+// Place is where a running UOW's file is.
+type Place struct {
+	Queue Queue
+	Name  string
+	Lost  bool // nowhere in the spool: only the second link leads to it
+}
+
+// Where finds a claimed UOW, wherever people moved it.
+func (s *Spool) Where(c Claimed) (Place, error) {
+	if st, err := s.dirs[c.At].Stat(c.Name); err == nil && st.Ino == c.Ino {
+		return Place{Queue: c.At, Name: c.Name}, nil
+	} else if err != nil && !isMissing(err) {
+		return Place{}, err
+	}
+	for q := range Queues {
+		for _, name := range []string{c.UOW, c.Name} {
+			st, there, err := s.Find(q, name)
+			if err != nil {
+				return Place{}, err
+			}
+			if there && st.Ino == c.Ino {
+				return Place{Queue: q, Name: name}, nil
+			}
+		}
+	}
+	link, err := s.Run.Stat(c.Link())
+	if err != nil || link.Links < 2 {
+		return Place{Lost: true}, err
+	}
+	// It has another name somewhere: rare enough to read every directory.
+	for q := range Queues {
+		place := Place{Lost: true}
+		err := s.dirs[q].List(func(n durable.Name) bool {
+			if n.Ino == c.Ino {
+				place = Place{Queue: q, Name: n.Name}
+			}
+			return place.Lost
+		})
+		if err != nil || !place.Lost {
+			return place, err
+		}
+	}
+	return Place{Lost: true}, nil
+}
+
+// Finish moves a UOW to where its end leads, from wherever people put it. strange
+// says what was found if it was not in its place.
+func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error) {
+	place, err := s.Where(c)
+	if err != nil {
+		return m, "", err
+	}
+	switch {
+	case place.Lost:
+		strange = "its file was removed or replaced while it ran; its second link is published under its name"
+		m, err = s.publishLink(c, to)
+	case place.Queue == to && place.Name == c.UOW:
+		strange = fmt.Sprintf("its file had been moved to %s already", s.Name(to))
+		m = Moved{Name: c.Name, NewName: c.UOW, From: c.At, To: to}
+	default:
+		if place.Queue != c.At {
+			strange = fmt.Sprintf("its file had been moved to %s/%s while it ran", s.Name(place.Queue), place.Name)
+		}
+		m, err = s.move("finish", place.Queue, place.Name, to, c.UOW)
+		if e := s.Entry(place.Queue, place.Name); err == nil && e != nil {
+			s.leave(e)
+		}
+	}
+	if err != nil {
+		return m, strange, err
+	}
+	s.After(func() error { return s.Run.Remove("finish:unlink", c.Link()) })
+	if s.index[to] != nil {
+		st, err := s.dirs[to].Stat(m.NewName)
+		if err != nil {
+			return m, strange, err
+		}
+		m.Entry = s.enter(to, m.NewName, st, Accepted, c.Enqueued)
+	}
+	return m, strange, nil
+}
+
+// publishLink gives a UOW whose name is gone a name again, as move would have.
+func (s *Spool) publishLink(c Claimed, to Queue) (Moved, error) {
+	m := Moved{Name: c.Name, NewName: c.UOW, From: c.At, To: to}
+	for range 100 {
+		err := s.Run.Link("finish:link", c.Link(), s.dirs[to], m.NewName)
+		if err == nil {
+			s.changed(to)
+			return m, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return m, err
+		}
+		other, err := s.free(to, c.UOW)
+		if err != nil {
+			return m, err
+		}
+		if !to.Ended() {
+			m.NewName = other
+			continue
+		}
+		if err := s.displace("finish", to, c.UOW, other); err != nil && !errors.Is(err, fs.ErrExist) {
+			return m, err
+		}
+		m.Displaced = other
+	}
+	return m, fmt.Errorf("finish: %s: the name is taken again and again", s.dirs[to].Join(c.UOW))
+}
+
+// BringBack moves a running UOW that turned up elsewhere back to its place, and
+// returns its name there.
+func (s *Spool) BringBack(c Claimed, from Queue, name string) (string, error) {
+	m, err := s.move("bring-back", from, name, Executing, c.Name)
+	if e := s.Entry(from, name); err == nil && e != nil {
+		s.leave(e)
+	}
+	return m.NewName, err
+}
+
+// Second is a second link found in .monitor/run.
+type Second struct {
+	Claimed
+	Links uint64
+}
+
+// Seconds lists the second links, and the names of the run records beside them.
+func (s *Spool) Seconds() (links []Second, records []string, err error) {
+	var names []string
+	if err := s.Run.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		if _, err := strconv.ParseUint(name, 10, 63); err == nil {
+			records = append(records, name)
+			continue
+		}
+		number, uow, ok := strings.Cut(strings.TrimPrefix(name, "u"), "-")
+		ino, err := strconv.ParseUint(number, 10, 64)
+		if !ok || err != nil || name[0] != 'u' {
+			continue // not ours to judge
+		}
+		st, err := s.Run.Stat(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if st.Ino == ino {
+			links = append(links, Second{Claimed{UOW: uow, Name: uow, At: Executing, From: Wait, Ino: ino, Dev: st.Dev, Enqueued: st.Mtime}, st.Links})
+		}
+	}
+	return links, records, nil
+}
+
+// DropSecond removes a second link that is not needed.
+func (s *Spool) DropSecond(c Claimed) error { return s.Run.Remove("heal:unlink", c.Link()) }
+
+// Sync makes sure that what is read from the directories at start is on disk: a
+// crash of the monitor alone leaves names that only memory knows.
+func (s *Spool) Sync() error {
+	var errs []error
+	for q := range Queues {
+		errs = append(errs, s.dirs[q].Sync("start:sync"))
+	}
+	return errors.Join(append(errs, s.Run.Sync("start:sync"), s.Private.Sync("start:sync"))...)
+}
+
+// Twin heals a half-done move by link and unlink: if the file also lies in a
+// later state under its name, this name goes. It reports where the other is.
+func (s *Spool) Twin(e *Entry) (Queue, bool, error) {
+	for _, q := range []Queue{Executing, Done, Error, Fail, Archive, Trash} {
+		st, there, err := s.Find(q, e.Name)
+		if err != nil {
+			return 0, false, err
+		}
+		if there && st.Ino == e.Ino {
+			if err := s.dirs[e.Queue].Remove("heal:twin", e.Name); err != nil {
+				return 0, false, err
+			}
+			s.changed(e.Queue)
+			s.leave(e)
+			return q, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Executing lists what lies in currently-executing.
+func (s *Spool) Executing() (names []durable.Name, err error) {
+	err = s.dirs[Executing].List(func(n durable.Name) bool {
+		if !Ignored(n.Name) && !Readme(n.Name) {
+			names = append(names, n)
+		}
+		return true
+	})
+	return names, err
+}

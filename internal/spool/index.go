@@ -1,0 +1,373 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"simplejobq/internal/durable"
+)
+
+// State is what is known of a file in a live queue.
+type State uint8
+
+const (
+	Fresh    State = iota // seen, not read; entered at every change, left when it is looked at
+	Settling              // looked at, may still be written; looked at again when it is due
+	Accepted              // a UOW of ours; a crash leaves a complete file that is accepted again without a word
+	Parked                // in hold-q and not valid: judged when it leaves
+)
+
+// Entry is a file in a live queue. The pointer stays the same while the name
+// leads to the same inode.
+type Entry struct {
+	Name     string
+	Queue    Queue
+	State    State
+	Gone     bool // no longer in this queue under this name
+	Odd      bool // no regular file
+	Ino      uint64
+	Size     int64
+	Mtime    int64
+	Ctime    int64
+	Enqueued int64 // its place in the order: the timestamp, before it is known the mtime; ns since 1970
+	Place    int64 // the monitor's own: the time it stands in line with
+	Note     any   // the monitor's own
+}
+
+type index struct {
+	entries map[string]*Entry
+	ignored map[string]struct{}
+	read    bool  // read as a whole at least once
+	mtime   int64 // of the directory at its last whole reading
+	ctime   int64
+}
+
+type hints struct {
+	names map[string]struct{}
+	all   bool // names were lost, or files may have changed in place: look at each
+	lost  bool // the directory itself went away
+}
+
+// Survey is what a look at the live queues found.
+type Survey struct {
+	Fresh   []*Entry // new or changed
+	Gone    []*Entry
+	Moved   []Queue // directories that were replaced, and are followed from now on
+	Readmes []Queue // directories with more than one README, perhaps
+}
+
+// Look brings the index up to date. It follows the hints; with timer set it also
+// reads every directory whose times of change are not those of the last
+// reading. A directory that can't be read keeps what was known of it: the error
+// says so, and the others are looked at nevertheless.
+func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
+	var errs []error
+	for _, q := range Live {
+		s.mu.Lock()
+		h := s.hints[q]
+		s.hints[q] = hints{}
+		s.mu.Unlock()
+		if timer || h.lost || s.lost[q] {
+			moved, err := s.follow(q)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if moved {
+				found.Moved = append(found.Moved, q)
+				s.index[q].forget(&found)
+			}
+		}
+		if err := s.lookAt(q, h, timer, now, &found); err != nil {
+			errs = append(errs, err)
+			s.mu.Lock() // what was not looked at is still to be looked at
+			s.hints[q].all = true
+			s.mu.Unlock()
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+func (s *Spool) lookAt(q Queue, h hints, timer bool, now time.Time, found *Survey) error {
+	x, dir := s.index[q], s.dirs[q]
+	whole := h.all || !x.read
+	if timer && !whole {
+		st, err := dir.Now()
+		if err != nil {
+			return err
+		}
+		// Times have the grain of the kernel's clock: a change right after the
+		// last reading may not have moved them.
+		whole = st.Mtime != x.mtime || st.Ctime != x.ctime || now.UnixNano()-st.Mtime < int64(time.Second)
+	}
+	if !whole {
+		for name := range h.names {
+			if err := s.lookAtName(x, q, name, found); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	st, err := dir.Now()
+	if err != nil {
+		return err
+	}
+	seen := make(map[string]struct{}, len(x.entries))
+	ignored := map[string]struct{}{}
+	readmes := 0
+	var fault error
+	err = dir.List(func(n durable.Name) bool {
+		if Ignored(n.Name) {
+			ignored[n.Name] = struct{}{}
+			return true
+		}
+		if Readme(n.Name) {
+			readmes++
+			return true
+		}
+		seen[n.Name] = struct{}{}
+		_, hinted := h.names[n.Name]
+		if e := x.entries[n.Name]; e == nil || e.Ino != n.Ino || hinted || h.all {
+			fault = s.lookAtName(x, q, n.Name, found)
+		}
+		return fault == nil
+	})
+	if err = errors.Join(err, fault); err != nil {
+		return err
+	}
+	for name, e := range x.entries {
+		if _, ok := seen[name]; !ok {
+			x.drop(e, found)
+		}
+	}
+	if readmes > 1 {
+		found.Readmes = append(found.Readmes, q)
+	}
+	x.ignored, x.read, x.mtime, x.ctime = ignored, true, st.Mtime, st.Ctime
+	return nil
+}
+
+func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error {
+	if Readme(name) {
+		found.Readmes = append(found.Readmes, q)
+		return nil
+	}
+	st, err := s.dirs[q].Stat(name)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return err
+	}
+	if Ignored(name) {
+		if missing {
+			delete(x.ignored, name)
+		} else {
+			x.ignored[name] = struct{}{}
+		}
+		return nil
+	}
+	e := x.entries[name]
+	if e != nil && (missing || e.Ino != st.Ino) {
+		x.drop(e, found)
+		e = nil
+	}
+	switch {
+	case missing:
+		return nil
+	case e == nil:
+		e = &Entry{Name: name, Queue: q, Ino: st.Ino, Odd: !st.Regular(), Enqueued: st.Mtime}
+		x.entries[name] = e
+	case e.Size == st.Size && e.Mtime == st.Mtime && e.Ctime == st.Ctime:
+		return nil
+	case e.State == Accepted && e.Size == st.Size && e.Mtime == st.Mtime:
+		// A new link, owner or mode: the same text. The claim looks at the rest.
+		e.Ctime = st.Ctime
+		return nil
+	}
+	e.State = Fresh
+	e.note(st)
+	found.Fresh = append(found.Fresh, e)
+	return nil
+}
+
+func (e *Entry) note(st durable.Stat) { e.Size, e.Mtime, e.Ctime = st.Size, st.Mtime, st.Ctime }
+
+func (x *index) drop(e *Entry, found *Survey) {
+	e.Gone = true
+	delete(x.entries, e.Name)
+	found.Gone = append(found.Gone, e)
+}
+
+func (x *index) forget(found *Survey) {
+	for _, e := range x.entries {
+		x.drop(e, found)
+	}
+	x.read = false
+}
+
+// follow notices a directory whose path leads elsewhere by now, and opens that.
+func (s *Spool) follow(q Queue) (moved bool, err error) {
+	replaced, err := s.dirs[q].Replaced()
+	if err != nil || (!replaced && !s.lost[q]) {
+		return false, err
+	}
+	if rootGone, err := s.Root.Replaced(); err != nil || rootGone {
+		return false, &LostError{s.Root.Path(), err}
+	}
+	dir, err := s.Root.Sub(s.Name(q))
+	if err == nil && dir.Dev() != s.Root.Dev() {
+		dir.Close()
+		err = errors.New("now lies on another file system")
+	}
+	if err != nil {
+		s.lost[q] = true
+		return false, &GoneError{s.dirs[q].Path(), cause(err)}
+	}
+	moved = !dir.Same(s.dirs[q]) || s.lost[q]
+	s.lost[q] = false
+	// The batch may still hold the old directory; it is closed after the commit.
+	old := s.dirs[q]
+	s.dirs[q] = dir
+	s.After(old.Close)
+	return moved, nil
+}
+
+// Follow looks at the directories that are not watched: a replaced one is
+// followed, and said.
+func (s *Spool) Follow() (moved []Queue, err error) {
+	if gone, err := s.Root.Replaced(); err != nil || gone {
+		return nil, &LostError{s.Root.Path(), err}
+	}
+	if gone, err := s.Private.Replaced(); err != nil || gone {
+		return nil, &LostError{s.Private.Path(), err}
+	}
+	var errs []error
+	for q := range Queues {
+		if s.index[q] != nil {
+			continue
+		}
+		m, err := s.follow(q)
+		if m {
+			moved = append(moved, q)
+		}
+		errs = append(errs, err)
+	}
+	return moved, errors.Join(errs...)
+}
+
+// LostError is a spool whose root or private part is not where it was: there is
+// nothing left to work on.
+type LostError struct {
+	Path string
+	Err  error
+}
+
+func (e *LostError) Error() string {
+	text := e.Path + ": the spool was moved away or removed while the monitor worked on it"
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text + "; put it back and start the monitor again"
+}
+
+// GoneError is a queue directory that is not there any more.
+type GoneError struct {
+	Path string
+	Err  error
+}
+
+func (e *GoneError) Error() string {
+	return e.Path + ": the directory was moved away or removed: " + e.Err.Error() + "; what lies in it waits until it is back"
+}
+
+// Entry is the entry of a name in a live queue, nil if there is none.
+func (s *Spool) Entry(q Queue, name string) *Entry {
+	if s.index[q] == nil {
+		return nil
+	}
+	return s.index[q].entries[name]
+}
+
+// Entries calls yield for each file of a live queue, in no order.
+func (s *Spool) Entries(q Queue, yield func(*Entry) bool) {
+	for _, e := range s.index[q].entries {
+		if !yield(e) {
+			return
+		}
+	}
+}
+
+// Count is how many files lie in a live queue, and how many more are not looked
+// at because of their names.
+func (s *Spool) Count(q Queue) (files, ignored int) {
+	return len(s.index[q].entries), len(s.index[q].ignored)
+}
+
+// Again has a file looked at as if it were new.
+func (s *Spool) Again(e *Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hints[e.Queue].add(e.Name)
+	e.Size = -1
+}
+
+func (h *hints) add(name string) {
+	if h.names == nil {
+		h.names = map[string]struct{}{}
+	}
+	h.names[name] = struct{}{}
+}
+
+// enter notes that a file of ours came to a live queue.
+func (s *Spool) enter(q Queue, name string, st durable.Stat, state State, enqueued int64) *Entry {
+	e := &Entry{Name: name, Queue: q, State: state, Ino: st.Ino, Enqueued: enqueued}
+	e.note(st)
+	s.index[q].entries[name] = e
+	return e
+}
+
+func (s *Spool) leave(e *Entry) {
+	e.Gone = true
+	if x := s.index[e.Queue]; x != nil && x.entries[e.Name] == e {
+		delete(x.entries, e.Name)
+	}
+}
+
+// Readmes puts all but the newest README of a directory into trash, and names
+// them.
+func (s *Spool) Readmes(q Queue) (out []Moved, err error) {
+	type readme struct {
+		name  string
+		mtime int64
+	}
+	var all []readme
+	for _, name := range []string{"README", "README.md", "README.txt"} {
+		st, err := s.dirs[q].Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+			all = append(all, readme{name, st.Mtime})
+		}
+	}
+	for i, r := range all {
+		newest := true
+		for j, o := range all {
+			newest = newest && (o.mtime < r.mtime || o.mtime == r.mtime && i <= j)
+		}
+		if newest {
+			continue
+		}
+		m, err := s.move("readme", q, r.name, Trash, r.name)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}

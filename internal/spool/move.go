@@ -1,0 +1,164 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"simplejobq/internal/durable"
+)
+
+// Moved tells where a file went.
+type Moved struct {
+	Name, NewName string
+	From, To      Queue
+	Displaced     string // what lay there under the name is now called so
+	Entry         *Entry // if To is a live queue
+}
+
+// Cut reports whether the new name had to be shortened to fit.
+func (m Moved) Cut() bool { return !strings.HasPrefix(m.NewName, m.Name) }
+
+// move renames a file into another queue. In an ended queue the newcomer keeps
+// its name and what lay there gets a suffix; elsewhere the newcomer gets it.
+func (s *Spool) move(act string, from Queue, name string, to Queue, newName string) (Moved, error) {
+	m := Moved{Name: name, NewName: newName, From: from, To: to}
+	site := durable.Site(act + ":rename")
+	for range 100 {
+		err := s.dirs[from].Move(site, name, s.dirs[to], m.NewName)
+		if err == nil {
+			s.changed(to, from)
+			return m, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return m, err
+		}
+		other, err := s.free(to, newName)
+		if err != nil {
+			return m, err
+		}
+		if !to.Ended() {
+			m.NewName = other
+			continue
+		}
+		// Crash window: the older one has its suffix, the newcomer is not there
+		// yet. Both are whole and in one place each.
+		if err := s.displace(act, to, newName, other); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			return m, err
+		}
+		m.Displaced = other
+	}
+	return m, fmt.Errorf("%s: %s: the name is taken again and again", act, s.dirs[to].Join(newName))
+}
+
+func (s *Spool) displace(act string, q Queue, name, newName string) error {
+	dir := s.dirs[q]
+	site := durable.Site(act + ":displace")
+	if err := dir.Move(site, name, dir, newName); err != nil {
+		return err
+	}
+	err := dir.Move(site, whyOf(name), dir, whyOf(newName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// Put moves a file of a live queue. The entry of the new place takes over what
+// is known of it, unless it came out of hold-q unjudged.
+func (s *Spool) Put(act string, e *Entry, to Queue) (Moved, error) {
+	m, err := s.move(act, e.Queue, e.Name, to, e.Name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			s.Again(e)
+		}
+		return m, err
+	}
+	s.leave(e)
+	if s.index[to] == nil {
+		return m, nil
+	}
+	st, err := s.dirs[to].Stat(m.NewName)
+	if err != nil {
+		return m, err
+	}
+	state := e.State
+	if state != Accepted {
+		state = Fresh
+		s.hint(to, func(h *hints) { h.add(m.NewName) })
+		st.Size = -1
+	}
+	m.Entry = s.enter(to, m.NewName, st, state, e.Enqueued)
+	m.Entry.Odd = e.Odd
+	return m, nil
+}
+
+// Fetch moves a file out of a queue that is not indexed, by name.
+func (s *Spool) Fetch(act string, from Queue, name string, to Queue) (Moved, error) {
+	m, err := s.move(act, from, name, to, name)
+	if err == nil && s.index[to] != nil {
+		s.hint(to, func(h *hints) { h.add(m.NewName) })
+	}
+	return m, err
+}
+
+// Refuse puts a file into trash, with the reason beside it.
+func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
+	// The reason goes first: a file in trash without one would be a riddle.
+	tmp, err := s.temporary("refuse")
+	if err != nil {
+		return Moved{}, err
+	}
+	_, err = tmp.file.Write("refuse:write", []byte(strings.TrimSuffix(why, "\n")+"\n"))
+	if err == nil {
+		err = tmp.file.Sync("refuse:sync")
+	}
+	if err = errors.Join(err, tmp.file.Close()); err != nil {
+		return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+	}
+	// Crash window: a temporary of ours, removed at start.
+	target := whyOf(name)
+	if _, err := s.dirs[Trash].Stat(name); err == nil {
+		other, err := s.free(Trash, name)
+		if err == nil {
+			err = s.displace("refuse", Trash, name, other)
+		}
+		if err != nil {
+			return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+		}
+	}
+	if err := s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target); errors.Is(err, fs.ErrExist) {
+		// A reason whose file somebody took away.
+		other, err := s.free(Trash, target)
+		if err == nil {
+			err = s.dirs[Trash].Move("refuse:displace", target, s.dirs[Trash], other)
+		}
+		if err == nil {
+			err = s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target)
+		}
+		if err != nil {
+			return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+		}
+	} else if err != nil {
+		return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+	}
+	// Crash window: a reason without its file; the file is refused again.
+	m, err := s.move("refuse", from, name, Trash, name)
+	if err != nil {
+		return m, errors.Join(err, s.dirs[Trash].Remove("refuse:remove", target))
+	}
+	if e := s.Entry(from, name); e != nil {
+		s.leave(e)
+	}
+	return m, nil
+}
+
+// Find asks a queue for a name.
+func (s *Spool) Find(q Queue, name string) (durable.Stat, bool, error) {
+	st, err := s.dirs[q].Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return st, false, nil
+	}
+	return st, err == nil && st.Regular(), err
+}

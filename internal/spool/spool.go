@@ -1,0 +1,319 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"simplejobq/internal/durable"
+)
+
+// Queue is a directory of the spool, and so the state of what lies in it.
+type Queue int
+
+const (
+	Wait      Queue = iota // dropped by people, left by a claim; a crash leaves it as it is
+	Priority               // the same, served first
+	Hold                   // parked by people or HOLD; left only by people or RELEASE
+	Executing              // entered by a claim, left by the end of a run; a crash leaves it to recovery
+	Done                   // entered when a run succeeded, left only by people
+	Error                  // entered when it was unsuccessful
+	Fail                   // entered when it did not run to its end
+	Archive                // entered by ARCHIVE and people
+	Trash                  // entered by what is no UOW, by TRASH and people
+	Queues                 // how many there are
+)
+
+// Live queues are indexed and watched; what lies in the others is only asked for
+// by name.
+var Live = []Queue{Priority, Wait, Hold}
+
+// Ended reports whether a UOW there has come to its end.
+func (q Queue) Ended() bool {
+	return q == Done || q == Error || q == Fail || q == Archive || q == Trash
+}
+
+// rank orders the directories of a commit: where things arrive before where
+// they leave.
+func (q Queue) rank() int {
+	return map[Queue]int{Trash: 0, Archive: 0, Done: 1, Error: 1, Fail: 1, Executing: 2, Hold: 3, Priority: 3, Wait: 3}[q]
+}
+
+// Layout says where things are.
+type Layout struct {
+	Root  string
+	Names [Queues]string
+}
+
+// The part of the tree that is nobody else's business.
+const (
+	private   = ".monitor"
+	version   = "simple-job-q spool 1\n"
+	tmpMode   = 0o600
+	queueMode = 0o777
+)
+
+// Spool is an open spool.
+type Spool struct {
+	layout  Layout
+	Root    *durable.Dir
+	Private *durable.Dir // .monitor
+	Tmp     *durable.Dir // .monitor/tmp: our own temporaries
+	Run     *durable.Dir // .monitor/run: run records and second links
+	dirs    [Queues]*durable.Dir
+	lost    [Queues]bool // the path leads elsewhere or nowhere
+
+	index [Queues]*index
+	Batch *durable.Batch // what was changed since the last commit
+	after []func() error // what may be done once that is on disk
+	seq   int            // names of temporaries
+
+	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
+	hints [Queues]hints
+}
+
+// LayoutError is a spool that can't be worked on until a person changes it.
+type LayoutError struct{ Text string }
+
+func (e *LayoutError) Error() string { return e.Text }
+
+// ErrBusy is returned by Lock when another monitor holds the spool.
+var ErrBusy = errors.New("another monitor works on this spool")
+
+// Open opens an existing spool. Nothing in it is changed.
+func Open(layout Layout) (_ *Spool, err error) {
+	s := &Spool{layout: layout}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.Root, err = durable.OpenDir(layout.Root); err != nil {
+		return nil, &LayoutError{fmt.Sprintf("%s: no such spool (make one with: monitor init %[1]s): %v", layout.Root, cause(err))}
+	}
+	var faults []string
+	open := func(parent *durable.Dir, name string) *durable.Dir {
+		if parent == nil {
+			return nil
+		}
+		d, err := parent.Sub(name)
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Sprintf("%s: %v; it must be a directory of the spool (monitor init %s makes what is missing)", parent.Join(name), cause(err), layout.Root))
+			return nil
+		case d.Dev() != s.Root.Dev():
+			faults = append(faults, fmt.Sprintf("%s: lies on another file system than %s; one spool must lie on one file system, because a UOW is moved by renaming it", d.Path(), layout.Root))
+		}
+		return d
+	}
+	for q, name := range layout.Names {
+		s.dirs[q] = open(s.Root, name)
+	}
+	s.Private = open(s.Root, private)
+	s.Tmp, s.Run = open(s.Private, "tmp"), open(s.Private, "run")
+	if len(faults) > 0 {
+		return nil, &LayoutError{strings.Join(faults, "\n")}
+	}
+	if err := s.checkVersion(); err != nil {
+		return nil, err
+	}
+	for _, q := range Live {
+		s.index[q] = &index{entries: map[string]*Entry{}}
+	}
+	s.Batch = durable.NewBatch(s.Root)
+	return s, nil
+}
+
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+func (s *Spool) checkVersion() error {
+	f, err := s.Private.Open("version")
+	if err != nil {
+		return &LayoutError{fmt.Sprintf("%s: %v; this is not a spool made by monitor init", s.Private.Join("version"), cause(err))}
+	}
+	defer f.Close()
+	b := make([]byte, 64)
+	n, err := f.Read(b)
+	if err != nil || string(b[:n]) != version {
+		return &LayoutError{fmt.Sprintf("%s: found %q, this monitor works on %q", f.Path(), b[:n], version)}
+	}
+	return nil
+}
+
+// IsSpool reports whether dir was made by Make.
+func IsSpool(dir string) bool {
+	d, err := durable.OpenDir(filepath.Join(dir, private))
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	_, err = d.Stat("version")
+	return err == nil
+}
+
+// Make makes what is missing of a spool below an existing directory. The
+// version is written last: before it there is no spool.
+func Make(layout Layout) error {
+	root, err := durable.OpenDir(layout.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range append(layout.Names[:], private) {
+		if err := root.Mkdir("init:mkdir", name, queueMode); err != nil {
+			return err
+		}
+	}
+	own, err := root.Sub(private)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	for _, name := range []string{"tmp", "run"} {
+		if err := own.Mkdir("init:mkdir", name, 0o755); err != nil {
+			return err
+		}
+	}
+	if _, err := own.Stat("version"); err == nil {
+		return nil
+	}
+	f, err := own.Create("init:create", "version", 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write("init:write", []byte(version)); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync("init:sync"), f.Close(), own.Sync("init:sync"), root.Sync("init:sync")); err != nil {
+		return err
+	}
+	if parent, err := durable.OpenDir(filepath.Dir(layout.Root)); err == nil {
+		defer parent.Close()
+		return parent.Sync("init:sync")
+	}
+	return nil
+}
+
+// Close gives all descriptors back.
+func (s *Spool) Close() {
+	for _, d := range append(s.dirs[:], s.Root, s.Private, s.Tmp, s.Run) {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+// Name is the configured name of a queue.
+func (s *Spool) Name(q Queue) string { return s.layout.Names[q] }
+
+// Dir is the directory of a queue.
+func (s *Spool) Dir(q Queue) *durable.Dir { return s.dirs[q] }
+
+// ByName finds a queue by its configured name.
+func (s *Spool) ByName(name string) (Queue, bool) {
+	for q, n := range s.layout.Names {
+		if n == name {
+			return Queue(q), true
+		}
+	}
+	return 0, false
+}
+
+// Lock makes this process the spool's monitor until the returned file is
+// closed. The lock is of the kernel, so it dies with the process; the text in
+// the file only tells people who holds it.
+func (s *Spool) Lock(holder string) (*durable.File, error) {
+	f, err := s.Private.OpenAppend("lock:open", "lock", 0o644)
+	if err != nil {
+		return nil, err
+	}
+	got, err := f.Lock("lock:lock")
+	if err != nil || !got {
+		who := Holder(f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %s", ErrBusy, who)
+	}
+	if err := f.Truncate("lock:truncate", 0); err == nil {
+		_, err = f.Write("lock:write", []byte(holder+"\n"))
+		// A full disk costs only the text: the lock itself is held.
+		if err != nil && !durable.Passing(err) {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Holder is what the holder of the lock wrote about itself.
+func Holder(lock *durable.File) string {
+	b := make([]byte, 256)
+	n, _ := lock.ReadAt(b, 0)
+	return strings.TrimSpace(string(b[:n]))
+}
+
+// Watched reports who holds the spool, "" if nobody does. It takes no lock.
+func (s *Spool) Watched() (string, error) {
+	f, err := s.Private.Open("lock")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	held, err := f.Locked()
+	if err != nil || !held {
+		return "", err
+	}
+	return Holder(f), nil
+}
+
+// After has f done once what was changed so far is on disk.
+func (s *Spool) After(f func() error) { s.after = append(s.after, f) }
+
+// Commit makes durable what was changed since the last one, then does what
+// waited for that. An error of the commit itself is final: the caller must open
+// the spool anew and look.
+func (s *Spool) Commit() error {
+	if err := s.Batch.Commit("round:commit"); err != nil {
+		return err
+	}
+	s.Batch = s.Batch.Next()
+	after := s.after
+	s.after = nil
+	var errs []error
+	for _, f := range after {
+		errs = append(errs, f())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &AfterError{err}
+	}
+	return nil
+}
+
+// AfterError is trouble with clearing up after a commit that succeeded: what is
+// left over is found at the next start.
+type AfterError struct{ Err error }
+
+func (e *AfterError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause to errors.Is.
+func (e *AfterError) Unwrap() error { return e.Err }
+
+func (s *Spool) changed(qs ...Queue) {
+	for _, q := range qs {
+		s.Batch.Dir(s.dirs[q], q.rank())
+	}
+}

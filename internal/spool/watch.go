@@ -1,0 +1,110 @@
+package spool
+
+import (
+	"errors"
+	"path/filepath"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watcher turns notifications into hints. A notification is a hint, the scan is
+// the truth: whatever is lost here costs time, never a file.
+type Watcher struct {
+	spool *Spool
+	fs    *fsnotify.Watcher
+	paths map[string]Queue
+	extra string // monitor_reads
+	wake  func()
+	done  chan struct{}
+}
+
+// Watch watches the live queues and one file. wake is called, from a goroutine
+// of its own, whenever there may be something to look at; it must not block.
+func (s *Spool) Watch(file string, wake func()) (*Watcher, error) {
+	n, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	w := &Watcher{spool: s, fs: n, paths: map[string]Queue{}, extra: file, wake: wake, done: make(chan struct{})}
+	for _, q := range Live {
+		w.paths[filepath.Clean(s.dirs[q].Path())] = q
+	}
+	if err := w.Renew(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	go w.run()
+	return w, nil
+}
+
+// Renew watches again what is not watched any more: a replaced directory takes
+// its watch with it.
+func (w *Watcher) Renew() error {
+	var errs []error
+	for path := range w.paths {
+		errs = append(errs, w.fs.Add(path))
+	}
+	// The file may be missing for a moment, while an editor saves it.
+	if err := w.fs.Add(w.extra); err != nil && !isMissing(err) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends the watching and waits for its goroutine.
+func (w *Watcher) Close() error {
+	err := w.fs.Close()
+	<-w.done
+	return err
+}
+
+func (w *Watcher) run() {
+	defer close(w.done)
+	for {
+		select {
+		case ev, ok := <-w.fs.Events:
+			if !ok {
+				return
+			}
+			w.event(ev)
+		case err, ok := <-w.fs.Errors:
+			if !ok {
+				return
+			}
+			// An overflow says that events were lost; any other error may mean it.
+			_ = err
+			for _, q := range Live {
+				w.spool.hint(q, func(h *hints) { h.all = true })
+			}
+			w.wake()
+		}
+	}
+}
+
+func (w *Watcher) event(ev fsnotify.Event) {
+	// Times and modes change at each of our own moves; a change of content says
+	// Write as well.
+	if ev.Op == fsnotify.Chmod {
+		return
+	}
+	if q, ok := w.paths[ev.Name]; ok {
+		w.spool.hint(q, func(h *hints) { h.lost, h.all = true, true })
+	} else if q, ok := w.paths[filepath.Dir(ev.Name)]; ok {
+		w.spool.hint(q, func(h *hints) { h.add(filepath.Base(ev.Name)) })
+	} else if ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename) {
+		_ = w.fs.Add(w.extra) // replaced by an editor; if it is gone, the timer looks again
+	}
+	w.wake()
+}
+
+func (s *Spool) hint(q Queue, add func(*hints)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&s.hints[q])
+}
+
+// Overlook has every file of the live queues looked at again.
+func (s *Spool) Overlook() {
+	for _, q := range Live {
+		s.hint(q, func(h *hints) { h.all = true })
+	}
+}

@@ -1,0 +1,137 @@
+package uow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+func newWork(in place, u *Unit) *work {
+	return &work{place: in, unit: u, seen: map[string]int{}, env: map[string]Item{}}
+}
+
+// splitItem divides a line at the first "::" that has a blank on both sides; at
+// the end of a line it stands for an empty content.
+func splitItem(line string) (name, content string, ok bool) {
+	line = strings.Trim(line, blanks)
+	for at := 0; ; at++ {
+		next := strings.Index(line[at:], "::")
+		if next < 0 {
+			break
+		}
+		at += next
+		left, right := line[:at], line[at+2:]
+		if (left == "" || strings.HasSuffix(left, " ") || strings.HasSuffix(left, "\t")) &&
+			(strings.HasPrefix(right, " ") || strings.HasPrefix(right, "\t")) {
+			return strings.TrimRight(left, blanks), strings.TrimLeft(right, blanks), true
+		}
+	}
+	if name, ok = strings.CutSuffix(line, "::"); ok {
+		return strings.TrimRight(name, blanks), "", true
+	}
+	return "", "", false
+}
+
+// nameFault tells what is wrong with the name of an item.
+func nameFault(name string) string {
+	const write = "letters, digits, blank, _, - and ."
+	switch {
+	case name == "":
+		return "an item needs a name before the ::"
+	case len(name) > maxName:
+		return "item name " + quote(name) + " is longer than 64 bytes (shorten it)"
+	case strings.Trim(name[:1], nameChars) != "" && strings.Trim(name[:1], " _-.") == "":
+		return "item name " + quote(name) + " does not begin with a letter or digit (write it so)"
+	}
+	// The rest has to become an environment variable that any shell can read.
+	if bad := strings.Trim(name, nameChars+" _-."); bad != "" {
+		return "item name " + quote(name) + " holds " + quote(string([]rune(bad)[:1])) + " (write " + write + ")"
+	}
+	return ""
+}
+
+// item reads one line of a section of items.
+func (p *parser) item(w *work, line string) {
+	name, content, ok := splitItem(line)
+	if !ok {
+		hint := "write NAME :: CONTENT on one line"
+		if strings.Contains(line, "::") {
+			hint = "write NAME :: CONTENT, with a blank on both sides of ::"
+		}
+		p.stray(line, "is not an item", hint)
+		return
+	}
+	if fault := nameFault(name); fault != "" {
+		p.add(p.line, 0, "%s", fault)
+		return
+	}
+	it := Item{Name: name, Content: content, Line: p.line}
+	key := strings.ToUpper(name)
+	if again, twice := w.seen[key]; twice {
+		p.about(it, "stands there already%s (remove one)", p.where(again))
+		return
+	}
+	w.seen[key] = p.line
+	w.unit.items = append(w.unit.items, it)
+	if m, ok := meaningOf(name, w.place); ok {
+		if fault := m.set(w.unit, content); fault != "" {
+			p.about(it, "%s", fault)
+		}
+		return
+	}
+	env := EnvName(name)
+	if other, taken := w.env[env]; taken {
+		p.about(it, "becomes %s, as %s%s does (rename one)", env, quote(other.Name), p.where(other.Line))
+		return
+	}
+	w.env[env] = it
+	w.unit.Own = append(w.unit.Own, it)
+}
+
+// about adds an error about an item.
+func (p *parser) about(it Item, format string, args ...any) {
+	p.add(it.Line, 0, "item %s: %s", quote(it.Name), fmt.Sprintf(format, args...))
+}
+
+// where names a line, unless there is no file that a person could look at.
+func (p *parser) where(line int) string {
+	if p.file == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in line %d", line)
+}
+
+// judge checks what only the whole file can tell.
+func (p *parser) judge() {
+	u := p.unit
+	if p.titleAt[unitOfWork] == 0 && !p.bare {
+		if !p.begun {
+			p.add(0, 0, "the file is empty (write \"==== UNIT OF WORK\" and an item, such as COMMAND :: make backup)")
+		} else {
+			p.add(0, 0, "no section \"==== UNIT OF WORK\"")
+		}
+	}
+	flow := slices.ContainsFunc(p.works, func(w *work) bool { return w.place == inStep })
+	for _, w := range p.works {
+		command, job, cleanup := w.seen["COMMAND"], w.seen["JOB"], w.seen["CLEANUP"]
+		if command > 0 && job > 0 {
+			p.add(max(command, job), 0, "COMMAND%s and JOB%s exclude each other (keep one)", p.where(command), p.where(job))
+		}
+		if cleanup > 0 && command == 0 && job == 0 {
+			p.add(cleanup, 0, "item \"CLEANUP\": there is nothing to clean up after (add COMMAND or JOB)")
+		}
+		if !flow || w.place == inStep {
+			continue
+		}
+		for _, name := range []string{"COMMAND", "CHECK", "CLEANUP", "JOB"} {
+			if line := w.seen[name]; line > 0 {
+				p.add(line, 0, "item %q: a UOW with steps has none of its own (move it into a step)", name)
+			}
+		}
+	}
+	if u.ExpiresIn > 0 && !u.Enqueued.IsZero() {
+		u.Expires = u.Enqueued.Add(u.ExpiresIn)
+	}
+}
