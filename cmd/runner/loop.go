@@ -28,10 +28,10 @@ type runner struct {
 	sock int // -1: no monitor (any more)
 	null int // /dev/null, the jobs' standard input
 
-	in      []byte // from the socket, not yet a whole message
-	big     bool   // memory was used that an idle runner should not keep
-	acked   string // run whose end the monitor has taken care of
-	leaving bool   // exits after this command
+	in      []byte    // from the socket, not yet a whole message
+	idle    time.Time // when to give memory back, if no command came by then
+	acked   string    // run whose end the monitor has taken care of
+	leaving bool      // exits after this command
 	umask   int
 	oom     []byte // this process's out-of-memory score, if jobs get another
 	tee     tee
@@ -122,6 +122,9 @@ func (r *runner) loop() {
 		if j != nil && fds[2].Revents != 0 {
 			r.reap()
 		}
+		if r.job == nil {
+			r.giveBack(time.Now())
+		}
 		for r.job != nil && r.step(time.Now()) {
 		}
 	}
@@ -129,10 +132,10 @@ func (r *runner) loop() {
 
 // patience is the time to the next thing that is due, in milliseconds.
 func (r *runner) patience() int {
-	if r.job == nil {
-		return -1
+	due := r.idle
+	if r.job != nil {
+		due = r.job.due()
 	}
-	due := r.job.due()
 	if due.IsZero() {
 		return -1
 	}
@@ -147,7 +150,6 @@ func (r *runner) hear() {
 			grown := make([]byte, len(r.in), max(4<<10, 2*cap(r.in)))
 			copy(grown, r.in)
 			r.in = grown
-			r.big = r.big || cap(grown) > 64<<10
 		}
 		n, _, err := unix.Recvfrom(r.sock, r.in[len(r.in):cap(r.in)], unix.MSG_DONTWAIT)
 		if err == unix.EINTR {
@@ -237,8 +239,16 @@ func (r *runner) finished(end []byte) {
 	r.job.close()
 	r.job = nil
 	r.tell(run.MsgEnded, end)
-	if r.big && r.sock >= 0 {
-		r.big = false
+	r.idle = time.Now().Add(giveBackAfter)
+}
+
+// Many runners lie idle: what the last command took is given back, but not
+// between two that follow each other.
+const giveBackAfter = time.Second
+
+func (r *runner) giveBack(now time.Time) {
+	if !r.idle.IsZero() && !now.Before(r.idle) {
+		r.idle = time.Time{}
 		debug.FreeOSMemory()
 	}
 }

@@ -2,20 +2,29 @@ package messages
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/durable"
 )
 
-// helperDir tells the test binary to be the monitor's inbox, and where.
-const helperDir = "MESSAGES_TEST_HELPER"
+// helperDir tells the test binary to be the monitor's inbox, and where;
+// helperEnd at which operation to kill itself.
+const (
+	helperDir = "MESSAGES_TEST_HELPER"
+	helperEnd = "MESSAGES_TEST_HELPER_END"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
@@ -42,6 +51,15 @@ func helper(dir string) error {
 	if err != nil {
 		return err
 	}
+	if left, err := strconv.Atoi(os.Getenv(helperEnd)); err == nil {
+		durable.Fault = func(durable.Site) error {
+			if left--; left == 0 {
+				return unix.Kill(os.Getpid(), unix.SIGKILL)
+			}
+			return nil
+		}
+	}
+	fmt.Println("up")
 	for {
 		lines, _, err := b.Read()
 		if err != nil {
@@ -64,7 +82,7 @@ func helper(dir string) error {
 // Real shells append while what reads is killed again and again: every line is
 // acted upon, in its shell's order, and a second time only as a repeat.
 func TestShellsAgainstKills(t *testing.T) {
-	const shells, each = 20, 500
+	const shells, kills, each = 20, 25, 20 // lines of a shell between two kills
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, ".monitor"), 0o700); err != nil {
 		t.Fatal(err)
@@ -73,75 +91,75 @@ func TestShellsAgainstKills(t *testing.T) {
 	write(t, head, reads)
 
 	var running []*exec.Cmd
+	var starters []io.WriteCloser
 	for i := range shells {
-		// Half of them keep the file open for a moment before and after. The
-		// program in between makes it last long enough for many kills.
+		// Half of them keep the file open for a moment before and after.
 		line := `echo "$1 $i" >> "$2"`
 		if i%2 == 1 {
 			line = `exec 3>> "$2"; echo "$1 $i" >&3; exec 3>&-`
 		}
-		sh := exec.Command("/bin/sh", "-c", `i=0; while [ $i -lt $3 ]; do `+line+`; i=$((i+1)); [ $((i%5)) != 0 ] || /bin/true; done`,
+		sh := exec.Command("/bin/sh", "-c",
+			`i=0; while read go; do j=0; while [ $j -lt $3 ]; do `+line+`; i=$((i+1)); j=$((j+1)); done; done`,
 			"sh", fmt.Sprint("s", i), reads, fmt.Sprint(each))
 		sh.Stderr = os.Stderr
+		start, err := sh.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := sh.Start(); err != nil {
 			t.Fatal(err)
 		}
-		running = append(running, sh)
+		running, starters = append(running, sh), append(starters, start)
 	}
-	ended := make(chan error, 1)
-	go func() {
-		var failed error
-		for _, sh := range running {
-			if err := sh.Wait(); err != nil {
-				failed = err
-			}
-		}
-		ended <- failed
-	}()
 
-	kills := 0
-	deadline := time.After(2 * time.Minute)
-	for appending := true; ; {
+	for round := range kills + 1 {
 		h := exec.Command(os.Args[0])
 		h.Env = append(os.Environ(), helperDir+"="+dir)
+		if round%2 == 0 && round < kills {
+			// Killed from outside it is mostly found idle.
+			h.Env = append(h.Env, fmt.Sprint(helperEnd, "=", 1+rand.IntN(25)))
+		}
 		var trouble bytes.Buffer
 		h.Stderr = &trouble
+		up, err := h.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := h.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Killed before it did anything it proves nothing.
-		acted := size(filepath.Join(dir, "acted"))
-		waitFor(func() bool { return len(ended) > 0 || size(filepath.Join(dir, "acted")) > acted })
-		var emptied bool
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Error(err)
+		if n, err := up.Read(make([]byte, 1)); n != 1 {
+			t.Fatalf("the helper does not begin: %v %s", err, &trouble)
+		}
+		if round < kills {
+			for _, s := range starters {
+				if _, err := io.WriteString(s, "go\n"); err != nil {
+					t.Fatal(err)
+				}
 			}
-			appending = false
-			emptied = waitFor(func() bool { b, _ := os.ReadFile(reads); return string(b) == head })
-		case <-time.After(time.Duration(rand.IntN(12000)) * time.Microsecond):
-		case <-deadline:
-			t.Fatal("the shells do not end")
-		}
-		if err := h.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = h.Wait()
-		if kills++; trouble.Len() > 0 {
-			t.Fatal(trouble.String())
-		}
-		if !appending {
-			if !emptied {
+			<-time.After(time.Duration(rand.IntN(30000)) * time.Microsecond)
+		} else {
+			for i, sh := range running {
+				starters[i].Close()
+				if err := sh.Wait(); err != nil {
+					t.Error(err)
+				}
+			}
+			if !waitFor(func() bool { return read(t, reads) == head }) {
 				t.Error("it is not emptied in the end")
 			}
-			break
+		}
+		if err := h.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+		if _ = h.Wait(); trouble.Len() > 0 {
+			t.Fatal(trouble.String())
 		}
 	}
 
 	seen := map[string]bool{}
 	next := map[string]int{}
-	repeats := 0
+	repeats, marked := 0, 0
 	for line := range strings.Lines(read(t, dir, "acted")) {
 		text, again := strings.CutSuffix(strings.TrimSuffix(line, "\n"), "!")
 		var shell string
@@ -149,6 +167,9 @@ func TestShellsAgainstKills(t *testing.T) {
 		if k, err := fmt.Sscanf(text, "%s %d", &shell, &n); k != 2 || err != nil || text != fmt.Sprint(shell, " ", n) {
 			t.Errorf("torn: %q", line)
 			continue
+		}
+		if again {
+			marked++
 		}
 		if seen[text] {
 			if repeats++; !again {
@@ -162,20 +183,12 @@ func TestShellsAgainstKills(t *testing.T) {
 		}
 		next[shell] = n + 1
 	}
-	if len(seen) != shells*each {
-		t.Errorf("%d of %d lines were acted upon", len(seen), shells*each)
+	if len(seen) != shells*kills*each {
+		t.Errorf("%d of %d lines were acted upon", len(seen), shells*kills*each)
 	}
-	if t.Logf("%d kills, %d repeats", kills, repeats); kills < 5 || repeats == 0 {
-		t.Error("that proves little")
+	if t.Logf("%d kills, %d lines marked, %d of them repeats", kills, marked, repeats); marked == 0 {
+		t.Error("no kill ever struck between the two marks: that proves little")
 	}
-}
-
-func size(path string) int64 {
-	s, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return s.Size()
 }
 
 // waitFor polls until ok or half a minute is over.

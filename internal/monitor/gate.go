@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
@@ -190,27 +191,27 @@ type gated struct {
 // findProcess looks for a process of a name: what the kernel calls it, or, for a
 // script, the file its interpreter was given.
 func findProcess(name string) (int, error) {
-	procs, err := os.ReadDir("/proc")
+	procs, err := run.Processes()
 	if err != nil {
 		return 0, err
 	}
 	short := name[:min(len(name), 15)] // TASK_COMM_LEN without its NUL
 	for _, p := range procs {
-		pid, err := strconv.Atoi(p.Name())
-		if err != nil {
+		if p.Dead() {
 			continue
 		}
-		comm, err := os.ReadFile(filepath.Join("/proc", p.Name(), "comm"))
-		if err != nil || strings.TrimSuffix(string(comm), "\n") != short {
-			continue // a process that is gone by now is not running
+		if p.Name == name {
+			return p.PID, nil
 		}
-		if len(name) <= 15 {
-			return pid, nil
+		// A longer name is cut there, and a script that its interpreter was given
+		// by name is called after the interpreter.
+		cmdline, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.PID), "cmdline"))
+		if err != nil {
+			continue // gone by now
 		}
-		cmdline, _ := os.ReadFile(filepath.Join("/proc", p.Name(), "cmdline"))
-		for _, arg := range strings.SplitN(string(cmdline), "\x00", 4) {
-			if filepath.Base(arg) == name {
-				return pid, nil
+		for i, arg := range strings.SplitN(string(cmdline), "\x00", 4) {
+			if filepath.Base(arg) == name && (p.Name == short || i == 1) {
+				return p.PID, nil
 			}
 		}
 	}
@@ -280,6 +281,8 @@ func (s *session) breakCycle(e *spool.Entry) {
 // mayStart is why nothing at all starts, "" if UOWs may.
 func (s *session) mayStart() string {
 	switch {
+	case s.viewing:
+		return s.closed
 	case s.stop != running:
 		return "the monitor is stopping"
 	case s.paused:

@@ -59,24 +59,24 @@ type job struct {
 	kind  *config.JobType // its configuration when it was claimed
 	step  flow.Step
 
-	try     int
-	phase   flow.Phase
-	runID   string
-	worker  *worker     // the runner that has it, nil if adopted or between two commands
-	record  *run.Record   // of an adopted run
-	old     []*run.Record // of runs whose runners are gone: kept until the UOW has left
-	stop    context.CancelFunc
-	end     *run.End
-	lost    string // why there is no end
-	claimed time.Time
-	began   time.Time // the first command of this try
-	pid     int
-	commanded bool // COMMAND was started in some try
-	cleaning  bool // the outcome stands, CLEANUP runs before it leaves
-	unwritten bool // STATUS could not be written: tried again
-	logged    bool // the outcome is to stand in the log too
-	vacated   bool // its slot is free again
-	unstarted bool // never got a slot: expired, or what it comes after failed
+	try       int
+	phase     flow.Phase
+	runID     string
+	worker    *worker       // the runner that has it, nil if adopted or between two commands
+	record    *run.Record   // of an adopted run
+	old       []*run.Record // of runs whose runners are gone: kept until the UOW has left
+	stop      context.CancelFunc
+	end       *run.End
+	lost      string // why there is no end
+	claimed   time.Time
+	began     time.Time // the first command of this try
+	pid       int
+	commanded bool   // COMMAND was started in some try
+	cleaning  bool   // the outcome stands, CLEANUP runs before it leaves
+	unwritten bool   // STATUS could not be written: tried again
+	logged    bool   // the outcome is to stand in the log too
+	vacated   bool   // its slot is free again
+	unstarted bool   // never got a slot: expired, or what it comes after failed
 	notice    string // said in the log before the next command
 
 	outcome flow.Outcome

@@ -235,7 +235,7 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		need = 0
 	case c.Writer == durable.Unknown:
 		need = max(need, blindSettle)
-	case c.MovedIn():
+	case c.MovedIn(e):
 		need = 0
 	}
 	if still < need {
@@ -349,6 +349,23 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 
 // admit notes what a UOW waits for and gives it its place.
 func (s *session) admit(e *spool.Entry, u *uow.Unit) {
+	t := s.termsFor(e, u)
+	e.Note = nil
+	if t != nil {
+		e.Note = t
+		if !t.expires.IsZero() {
+			s.order.awaitTime(e, t.expires)
+		}
+		if len(t.after)+len(t.afterAny) > 0 && (s.order.awaited(e.Name) || s.waitsForItself(e, t)) {
+			s.breakCycle(e)
+		}
+	}
+	s.order.push(e)
+	s.order.news(e.Name)
+}
+
+// termsFor is what a UOW waits for, nil if for nothing but its turn.
+func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
 	t := &terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
 	if u.ExpiresIn > 0 {
 		t.expires = time.Unix(0, e.Enqueued).Add(u.ExpiresIn)
@@ -356,18 +373,10 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 	if u.Status.Kind == uow.TryAgain {
 		t.due = u.Status.NotBefore
 	}
-	e.Note = nil
-	if t.kind != "" || len(t.after)+len(t.afterAny) > 0 || !t.notBefore.IsZero() || !t.expires.IsZero() || !t.due.IsZero() {
-		e.Note = t
+	if t.kind == "" && len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero() {
+		return nil
 	}
-	if !t.expires.IsZero() {
-		s.order.awaitTime(e, t.expires)
-	}
-	if len(t.after)+len(t.afterAny) > 0 && s.order.awaited(e.Name) || s.waitsForItself(e, t) {
-		s.breakCycle(e)
-	}
-	s.order.push(e)
-	s.order.news(e.Name)
+	return t
 }
 
 // refuse puts a file into trash and tells why.

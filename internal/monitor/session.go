@@ -151,6 +151,8 @@ type session struct {
 	blank   map[string]int64 // empty files that were said, by queue/name
 	recent  []past
 	digest  digestState
+	viewing bool   // by a View: nothing is changed, nothing said
+	closed  string // for a View, why nothing starts
 	broken  error // a sync failed: nothing remembered can be believed
 }
 

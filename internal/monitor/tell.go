@@ -33,7 +33,7 @@ func (s *session) event(kind, uow string) messages.Event {
 // fault says an error once, for as long as it comes up again in every round, and
 // has the loop try again soon. An error nobody expected changes no UOW's state.
 func (s *session) fault(err error) {
-	if err == nil {
+	if err == nil || s.viewing {
 		return
 	}
 	text := err.Error()

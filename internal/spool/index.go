@@ -28,6 +28,7 @@ type Entry struct {
 	State    State
 	Gone     bool // no longer in this queue under this name
 	Odd      bool // no regular file
+	Arrived  bool // its bytes are those with which it was moved in
 	Ino      uint64
 	Size     int64
 	Mtime    int64
@@ -65,6 +66,7 @@ type Survey struct {
 // says so, and the others are looked at nevertheless.
 func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
 	var errs []error
+	s.moved.read()
 	for _, q := range Live {
 		s.mu.Lock()
 		h := s.hints[q]
@@ -186,6 +188,7 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 		e.Ctime = st.Ctime
 		return nil
 	}
+	_, e.Arrived = s.moved.names[q][name]
 	e.State = Fresh
 	e.note(st)
 	found.Fresh = append(found.Fresh, e)
@@ -231,6 +234,9 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	old := s.dirs[q]
 	s.dirs[q] = dir
 	s.After(old.Close)
+	if s.index[q] != nil {
+		s.moved.follow(q, dir.Fd())
+	}
 	return moved, nil
 }
 

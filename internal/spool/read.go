@@ -22,9 +22,11 @@ type Content struct {
 	Writer  int   // durable.Quiet, Written or Unknown
 }
 
-// MovedIn reports whether the file shows that it came here whole: since its last
-// byte was written something else happened to it, a rename for one.
-func (c Content) MovedIn() bool { return c.Stat.Ctime > c.Stat.Mtime }
+// MovedIn reports whether the file shows that it came here whole: the kernel saw
+// a rename bring it, or something else than a write happened to it last.
+func (c Content) MovedIn(e *Entry) bool {
+	return c.Stat.Ctime > c.Stat.Mtime || e.Arrived && c.Stat.Size == e.Size && c.Stat.Mtime == e.Mtime
+}
 
 // ErrOdd is returned for what is no regular file.
 var ErrOdd = errors.New("is no regular file")

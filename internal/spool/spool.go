@@ -70,6 +70,7 @@ type Spool struct {
 	Batch *durable.Batch // what was changed since the last commit
 	after []func() error // what may be done once that is on disk
 	seq   int            // names of temporaries
+	moved *arrivals
 
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
 	hints [Queues]hints
@@ -120,8 +121,10 @@ func Open(layout Layout) (_ *Spool, err error) {
 	if err := s.checkVersion(); err != nil {
 		return nil, err
 	}
+	s.moved = openArrivals()
 	for _, q := range Live {
 		s.index[q] = &index{entries: map[string]*Entry{}}
+		s.moved.follow(q, s.dirs[q].Fd())
 	}
 	s.Batch = durable.NewBatch(s.Root)
 	return s, nil
@@ -205,6 +208,9 @@ func Make(layout Layout) error {
 
 // Close gives all descriptors back.
 func (s *Spool) Close() {
+	if s.moved != nil {
+		s.moved.close()
+	}
 	for _, d := range append(s.dirs[:], s.Root, s.Private, s.Tmp, s.Run) {
 		if d != nil {
 			d.Close()

@@ -1,0 +1,302 @@
+package monitor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/status"
+	"simplejobq/internal/uow"
+)
+
+// ErrNobody is what a name means that nobody has seen.
+var ErrNobody = errNobody
+
+// View looks at a spool without being its monitor: it takes no lock and changes
+// nothing, and says the same as the monitor would, because it asks the same
+// questions.
+type View struct {
+	s      *session
+	holder string
+	last   *status.Digest // what the last monitor wrote
+}
+
+// OpenView opens a spool for looking.
+func OpenView(c *config.Config, version string) (*View, error) {
+	sp, err := spool.Open(Layout(c))
+	if err != nil {
+		return nil, err
+	}
+	v := &View{s: &session{
+		Config: Config{Conf: c, Version: version}, conf: c, sp: sp, now: time.Now(), viewing: true,
+		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
+		seen: map[string]bool{}, trouble: map[string]bool{},
+	}}
+	v.s.order.init()
+	if err := v.read(); err != nil {
+		sp.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *View) read() (err error) {
+	s := v.s
+	if v.holder, err = s.sp.Watched(); err != nil {
+		return err
+	}
+	if s.paused, err = s.readPaused(); err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Join(s.conf.Root, s.conf.Dirs.Status, "status.json"))
+	switch {
+	case err == nil:
+		// A digest that can't be read is as good as none: the files tell the rest.
+		v.last, _ = status.ReadJSON(f)
+		if err := f.Close(); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	switch {
+	case v.holder == "":
+		s.closed = "no monitor is running on this spool"
+	case s.paused:
+		s.closed = "paused (RESUME goes on)"
+	case v.last != nil:
+		s.closed = v.last.NotReady
+	}
+	found, err := s.sp.Look(true, s.now)
+	if err != nil {
+		return err
+	}
+	for _, e := range found.Fresh {
+		s.order.count[e.Name]++
+	}
+	return v.readJobs()
+}
+
+// readJobs finds out what is executing.
+func (v *View) readJobs() error {
+	s := v.s
+	_, names, err := s.sp.Seconds()
+	if err != nil {
+		return err
+	}
+	records := map[uint64]found{}
+	for _, name := range names {
+		f, err := peekRecord(s.sp, name)
+		if err != nil {
+			return err
+		}
+		if o, ok := records[f.start.Ino]; f.start.Run != "" && (!ok || f.start.Run > o.start.Run) {
+			records[f.start.Ino] = f
+		}
+	}
+	here, err := s.sp.Executing()
+	if err != nil {
+		return err
+	}
+	for _, n := range here {
+		u, c, err := s.readUnit(spool.Executing, n.Name)
+		if err != nil {
+			continue // foreign, or gone by now: counted, not told of
+		}
+		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}, u)
+		j.state, j.phase = due, flow.Command
+		if f, ok := records[n.Ino]; ok {
+			j.UOW, j.runID, j.try, j.phase = f.start.UOW, f.start.Run, f.start.Try, flow.Phase(f.start.Phase)
+			j.began, j.pid, j.state = f.live.Started, f.live.PID, alive
+			if f.end != nil {
+				j.state, j.text = judged, u.Status.Text
+			}
+		}
+		s.enter(j)
+	}
+	return nil
+}
+
+// peekRecord reads a run record without the right to write to it.
+func peekRecord(sp *spool.Spool, name string) (f found, err error) {
+	start, live, end, err := run.PeekRecord(sp.Run, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, run.ErrDamaged) || errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return found{start: start, live: live, end: end}, err
+}
+
+// Close gives up what the view holds open.
+func (v *View) Close() { v.s.sp.Close() }
+
+// Spool is the spool looked at.
+func (v *View) Spool() *spool.Spool { return v.s.sp }
+
+// Holder tells who works on the spool, "" if nobody does.
+func (v *View) Holder() (string, error) { return v.holder, nil }
+
+// Digest is what the monitor wrote last or, if none is running, what the files
+// tell.
+func (v *View) Digest(now time.Time) (*status.Digest, error) {
+	if v.holder != "" && v.last != nil {
+		return v.last, nil
+	}
+	s := v.s
+	for _, q := range spool.Live {
+		s.sp.Entries(q, func(e *spool.Entry) bool { v.judge(e); return true })
+	}
+	d := s.compose(now)
+	d.Monitor.Gone = v.holder == ""
+	if v.last != nil {
+		m := v.last.Monitor
+		d.Monitor.Version, d.Monitor.PID, d.Monitor.Started = m.Version, m.PID, m.Started
+		d.Monitor.Rounds, d.Monitor.Errors = m.Rounds, m.Errors
+		d.Monitor.SlowestRoundSeconds, d.Monitor.SlowestCommitSeconds = m.SlowestRoundSeconds, m.SlowestCommitSeconds
+		d.Time, d.Recent = v.last.Time, v.last.Recent
+	} else {
+		d.Monitor.PID, d.Monitor.Version = 0, ""
+	}
+	return d, nil
+}
+
+// judge reads what an entry waits for, as the monitor would at its acceptance.
+func (v *View) judge(e *spool.Entry) *uow.Unit {
+	if e.Odd || e.State == spool.Accepted {
+		return nil
+	}
+	u, _, err := v.s.readUnit(e.Queue, e.Name)
+	if err != nil {
+		e.State = spool.Settling
+		return nil
+	}
+	if !u.Enqueued.IsZero() {
+		e.Enqueued = u.Enqueued.UnixNano()
+	}
+	e.State = spool.Accepted
+	if !u.Complete() || u.Ended() {
+		e.State = spool.Settling
+	}
+	e.Note = v.s.termsFor(e, u)
+	return u
+}
+
+// List calls yield for each UOW of a queue, in order.
+func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
+	s := v.s
+	var entries []*spool.Entry
+	switch {
+	case q == spool.Executing:
+		var jobs []status.Job
+		for _, j := range s.jobs {
+			jobs = append(jobs, s.describeJob(j))
+		}
+		slices.SortFunc(jobs, func(a, b status.Job) int { return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name)) })
+		for _, j := range jobs {
+			if !yield(j) {
+				return nil
+			}
+		}
+		return nil
+	case q.Ended():
+		err := s.sp.Dir(q).List(func(n durable.Name) bool {
+			if !spool.Ignored(n.Name) && !spool.Readme(n.Name) && !(q == spool.Trash && filepath.Ext(n.Name) == ".why") {
+				if st, err := s.sp.Dir(q).Stat(n.Name); err == nil {
+					entries = append(entries, &spool.Entry{Name: n.Name, Queue: q, Odd: !st.Regular(), Enqueued: st.Mtime, Size: st.Size})
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	default:
+		s.sp.Entries(q, func(e *spool.Entry) bool { entries = append(entries, e); return true })
+	}
+	units := make(map[*spool.Entry]*uow.Unit, len(entries))
+	for _, e := range entries {
+		if q.Ended() {
+			if u, _, err := s.readUnit(q, e.Name); err == nil {
+				units[e], e.Enqueued = u, u.Enqueued.UnixNano()
+			}
+		} else if u := v.judge(e); u != nil {
+			units[e] = u
+		}
+	}
+	slices.SortFunc(entries, func(a, b *spool.Entry) int {
+		return cmp.Or(cmp.Compare(a.Enqueued, b.Enqueued), cmp.Compare(a.Name, b.Name))
+	})
+	for _, e := range entries {
+		if !yield(v.describe(e, units[e])) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (v *View) describe(e *spool.Entry, u *uow.Unit) status.Job {
+	j := status.Job{Name: e.Name, Queue: v.s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0)}
+	if u != nil {
+		j.Title, j.Status = u.Title, u.Status.Text
+		if !u.Enqueued.IsZero() {
+			j.Enqueued = status.At(u.Enqueued)
+		}
+		if u.Status.Kind == uow.TryAgain {
+			j.Try = u.Status.Try
+		}
+	}
+	if e.Queue == spool.Wait || e.Queue == spool.Priority {
+		j.Why = v.s.whyWaits(e)
+	}
+	return j
+}
+
+// Explain is why a UOW is where it is, in one sentence.
+func (v *View) Explain(name string) (string, error) {
+	t, err := v.resolve(name)
+	if err != nil {
+		return "", err
+	}
+	return v.s.explain(t), nil
+}
+
+// Found is what a name means.
+type Found struct {
+	Queue   spool.Queue
+	Name    string
+	Running bool
+	Ino     uint64
+}
+
+// Find says what a name means: see the names of 3 kinds in docs/uow.md.
+func (v *View) Find(name string) (Found, error) {
+	t, err := v.resolve(name)
+	if err != nil {
+		return Found{}, err
+	}
+	st, err := v.s.sp.Dir(t.queue).Stat(t.name)
+	return Found{Queue: t.queue, Name: t.name, Running: t.job != nil && t.job.state == alive, Ino: st.Ino}, err
+}
+
+func (v *View) resolve(name string) (target, error) {
+	t, err := v.s.resolve(name, true)
+	if err != nil {
+		if errors.Is(err, errNobody) {
+			err = fmt.Errorf("%w: %s", errNobody, quoteName(name))
+		}
+		return t, err
+	}
+	if t.entry != nil {
+		v.judge(t.entry)
+	}
+	return t, nil
+}
