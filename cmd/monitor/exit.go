@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"simplejobq/internal/config"
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
@@ -20,9 +22,33 @@ const (
 	exitLost   = 74  // the spool went away while the monitor worked on it, or can't be read
 	exitBusy   = 75  // another monitor works on the spool
 	exitConfig = 78  // configuration or spool is not in order; systemd does not start again into it
-	exitTime   = 124 // wait: the job timed out or was silent
+	exitTime   = 124 // wait: the job timed out or was silent, or --timeout passed
 	exitFail   = 125 // wait: the job did not run to its end
 )
+
+func exitStatusHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-status",
+		Short: "what the exit statuses mean",
+		Long: `Exit statuses of every command:
+    0  done as asked
+    1  the answer is no: a file is invalid, a name unknown, a message not done
+    2  the command line can't be understood
+   74  the spool went away while the monitor worked on it, or can't be read
+   75  another monitor works on the spool
+   78  the configuration or the spool is not in order
+
+"monitor wait" and "monitor submit --wait" end as the job did:
+    0  the UOW went to done-q
+    N  the exit status of the job; 1 if that was 0 and a rule of its job type
+       made it an error, or if the UOW was put into trash or removed, or if
+       nobody knows it
+  124  the job ran into its TIMEOUT or SILENCE, or --timeout passed
+  125  the job did not run to its end: killed, not started, interrupted, expired
+
+Several names: the first that is not 0, in the order given.`,
+	}
+}
 
 // exitError is an error with the status it ends the program with. Without text
 // everything was said already.
@@ -51,10 +77,15 @@ func quit(code int) error {
 // usageError is a command line that can't be understood.
 type usageError struct{ error }
 
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 // report says an error and turns it into an exit status.
 func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitOK
+	}
+	if hungUp(err) {
+		return exitNo
 	}
 	if text := err.Error(); text != "" {
 		for line := range strings.SplitSeq(text, "\n") {

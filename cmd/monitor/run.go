@@ -15,7 +15,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
-	"simplejobq/internal/config"
 	"simplejobq/internal/monitor"
 )
 
@@ -24,6 +23,12 @@ func (p *program) newRun() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "work on the spool, in the foreground",
+		Long: `run is the daemon. It stays in the foreground, tells what it does in the spool's
+monitor_says, and stops on SIGTERM, SIGINT or the message SHUTDOWN; commands that
+run then go on, and the next monitor finds them. SIGHUP reads the configuration
+again.`,
+		Example: `  monitor --root /srv/queue run
+  monitor --root /srv/queue run --once    # until nothing can start and nothing runs`,
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.daemon(c.Context(), once)
@@ -38,7 +43,7 @@ func (p *program) newRun() *cobra.Command {
 func (p *program) daemon(ctx context.Context, once bool) error {
 	conf, err := p.config()
 	if err != nil {
-		return &exitError{exitConfig, err}
+		return err
 	}
 	runner, err := findRunner()
 	if err != nil {
@@ -109,5 +114,3 @@ func findRunner() (string, error) {
 	}
 	return "", errors.New("the runner is missing: neither " + strings.Join(tried, " nor ") + " is a program; build both with make build")
 }
-
-var _ = config.Default

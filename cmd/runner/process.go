@@ -26,8 +26,7 @@ func becomeRunner(keep int) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("becoming the subreaper of the jobs: %w", err)
 	}
-	// A heap of some hundred kilobytes: many runners lie idle.
-	debug.SetGCPercent(10)
+	debug.SetGCPercent(25) // a heap of one megabyte at most: many runners lie idle
 	return nil
 }
 

@@ -450,6 +450,92 @@ func TestUnendedLine(t *testing.T) {
 	x.says()
 }
 
+// during runs act once, just before an operation.
+func during(t *testing.T, site durable.Site, nth int, act func()) {
+	t.Helper()
+	withFault(t, func(s durable.Site) error {
+		if s == site {
+			if nth--; nth == 0 {
+				act()
+			}
+		}
+		return nil
+	})
+	t.Cleanup(func() {
+		if nth > 0 {
+			t.Errorf("%s did not happen", site)
+		}
+	})
+}
+
+// Between the record and the cut somebody may open the file, or have written.
+func TestWriterComesJustBeforeTheCut(t *testing.T) {
+	x := newBox(t, head)
+	x.append("A\n")
+	x.want("A")
+	var w *os.File
+	during(t, "reads done:sync", 1, func() { w, _ = os.OpenFile(x.path, os.O_WRONLY|os.O_APPEND, 0) })
+	x.acted()
+	x.holds(head + "A\n")
+	fmt.Fprint(w, "B\n")
+	w.Close()
+	x.want("B")
+	during(t, "reads done:sync", 1, func() { x.append("C\n") })
+	x.acted()
+	x.holds(head + "A\nB\nC\n")
+	x.crash() // the cut that did not happen leaves no doubt
+	x.start()
+	x.want("C")
+	x.acted()
+	x.holds(head)
+	x.says()
+}
+
+func TestUnendedLineGrowsJustBeforeItIsTaken(t *testing.T) {
+	x := newBox(t, head)
+	x.append("KILL ")
+	x.want()
+	during(t, "reads:reopen", 2, func() { x.append("JOB") })
+	x.want()
+	x.append(" x\n")
+	x.want("KILL JOB x")
+}
+
+// No kill shows a missing sync, so the order of operations is written down.
+func TestOrderOfOperations(t *testing.T) {
+	x := newBox(t, head)
+	var got []string
+	withFault(t, func(s durable.Site) error { got = append(got, string(s)); return nil })
+	x.append("A\n")
+	x.want("A")
+	got = append(got, "act")
+	x.acted()
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"reads intent:write", "reads intent:sync", "act", "reads done:write", "reads done:sync", "reads:truncate",
+		"reads:sync", "reads done:write", "reads done:sync",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	// A new record is whole before it has its name.
+	if err := os.Remove(filepath.Join(x.state.Path(), "reads")); err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	x.start()
+	x.want()
+	want = []string{
+		"reads state:remove", "reads:open", "reads state:remove", "reads state:create", "reads state:write",
+		"reads state:sync", "reads state:rename", "reads state:sync directory",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestLongLines(t *testing.T) {
 	x := newBox(t, "")
 	x.append(strings.Repeat("y", maxLine) + "\nA\n" + strings.Repeat("x", maxLine+1) + "\nB\n")

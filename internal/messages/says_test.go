@@ -361,7 +361,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("foreign %v: %d torn lines in\n%s", foreign, torn, text)
 		}
 		for i := range n {
-			if !strings.Contains(text, fmt.Sprintf("  entry %d.\n", i)) {
+			if !strings.Contains("\n"+text, fmt.Sprintf("\n2026-11-21T21:50:00.001Z  n         entry %d.\n", i)) {
 				t.Errorf("foreign %v: entry %d is missing", foreign, i)
 			}
 		}

@@ -312,6 +312,52 @@ func TestMonitorIsKilled(t *testing.T) {
 	}
 }
 
+// What was sent whole is carried out though its sender is gone; what was not is
+// no launch.
+func TestMonitorGoesRightAfterTheLaunch(t *testing.T) {
+	k := newKept(t)
+	s := k.spec(sh("exit 9")...)
+	k.launch(s)
+	k.runner.Close()
+	<-k.runner.Done()
+	wait(t, k.runner.Record())
+	if _, _, end, err := k.runner.Record().Read(); err != nil || end == nil || end.Exit != 9 {
+		t.Errorf("the record says %+v, %v", end, err)
+	}
+	reap(k.runner.PID())
+
+	for what, send := range map[string]func(whole []byte) []byte{
+		"half a launch": func(whole []byte) []byte { return whole[:len(whole)-1] },
+		"nonsense":      func([]byte) []byte { return AppendMessage(nil, 'Z', []byte("?")) },
+		"no spec":       func([]byte) []byte { return AppendMessage(nil, MsgLaunch, []byte("run=1\x00")) },
+		"endless":       func([]byte) []byte { return []byte{MsgLaunch, 0xff, 0xff, 0xff, 0xff} },
+	} {
+		k := newKept(t)
+		s := k.spec("/usr/bin/touch", k.dir.Join("ran"))
+		b, err := s.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.runner.Record().WriteStart(Start{Run: s.Run}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.runner.conn.Write(send(AppendMessage(nil, MsgLaunch, b))); err != nil {
+			t.Fatal(err)
+		}
+		k.runner.Close()
+		if g, ok := k.next().(Gone); !ok || !g.Reaped {
+			t.Errorf("%s: %+v", what, g)
+		}
+		start, live, end, err := k.runner.Record().Read()
+		if err != nil || start.Run != s.Run || live.MayHaveRun(s.Run) || end != nil {
+			t.Errorf("%s: the record says %+v %+v %+v %v; want never started", what, start, live, end, err)
+		}
+		if _, err := os.Stat(k.dir.Join("ran")); !os.IsNotExist(err) {
+			t.Errorf("%s: it ran", what)
+		}
+	}
+}
+
 // Wait finds the end soon, whether or not it can see the process.
 func TestWaitFollowsTheLock(t *testing.T) {
 	d, err := durable.OpenDir(t.TempDir())

@@ -10,6 +10,7 @@ import (
 
 	"simplejobq/internal/durable"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +37,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the runner: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // asRole is this test binary as another program.

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/afero"
+	"github.com/spf13/cobra"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/monitor"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
+	"simplejobq/internal/uow"
+)
+
+func (p *program) newCheck() *cobra.Command {
+	var as string
+	c := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "validate units of work or a configuration",
+		Long: `check reads each FILE (- is the standard input) and tells every error with its
+line, on the standard error. A file whose name ends in .toml is a configuration,
+anything else a unit of work; --as says otherwise. Job types are those of the
+spool, if one is named or the current directory is one.`,
+		Example: `  monitor check deploy-7 config.toml
+  make-uow | monitor check -`,
+		Args: wants(0, "at least one file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if as != "" && as != "uow" && as != "config" {
+				return usage("--as %q: write uow or config", as)
+			}
+			return p.check(args, as)
+		},
+	}
+	c.Flags().StringVar(&as, "as", "", "what the files are: uow or config")
+	return c
+}
+
+func (p *program) check(files []string, as string) error {
+	conf, err := p.checkConfig()
+	if err != nil {
+		return err
+	}
+	bad := false
+	for _, name := range files {
+		if as == "config" || as == "" && strings.HasSuffix(name, ".toml") {
+			err = p.checkTOML(name)
+		} else {
+			_, err = p.checkUOW(conf, name)
+		}
+		if err != nil {
+			bad = true
+			err = printLines(p.stderr, err.Error())
+		} else {
+			_, err = fmt.Fprintf(p.stdout, "%s: ok\n", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if bad {
+		return quit(exitNo)
+	}
+	return nil
+}
+
+func printLines(w io.Writer, text string) error {
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
+// checkConfig is the configuration UOWs are checked under: the spool's if there
+// is a spool, else the defaults.
+func (p *program) checkConfig() (*config.Config, error) {
+	if p.configFile == "" && p.namedRoot() == "" && !spool.IsSpool(".") {
+		return config.Default(), nil
+	}
+	return p.config()
+}
+
+func (p *program) checkTOML(name string) error {
+	if name != "-" {
+		_, err := config.Load(afero.NewOsFs(), name)
+		return err
+	}
+	text, err := io.ReadAll(p.stdin)
+	if err != nil {
+		return fmt.Errorf("read standard input: %w", err)
+	}
+	// A file system of its own: the configuration is only read from files.
+	mem := afero.NewMemMapFs()
+	here, err := filepath.Abs("standard input")
+	if err == nil {
+		err = afero.WriteFile(mem, here, text, 0o600)
+	}
+	if err == nil {
+		_, err = config.Load(mem, here)
+	}
+	var faults config.Errors
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			f.File = "standard input"
+		}
+		return faults
+	}
+	return err
+}
+
+// text is a file as somebody wrote it: what stands before its log, and the log.
+type text struct {
+	name string // for errors
+	head []byte
+	unit *uow.Unit
+	log  io.Reader // what follows head
+	file io.Closer
+}
+
+func (t *text) close() error {
+	if t.file == nil {
+		return nil
+	}
+	return t.file.Close()
+}
+
+// checkUOW reads a file and checks it as the monitor would.
+func (p *program) checkUOW(c *config.Config, name string) (*text, error) {
+	t, err := p.readText(c, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.close(); err != nil {
+		return nil, err
+	}
+	t.unit, err = monitor.Check(c, t.name, t.head)
+	return t, err
+}
+
+// readText reads a file up to its log.
+func (p *program) readText(c *config.Config, name string) (*text, error) {
+	t := &text{name: name}
+	in := p.stdin
+	if name == "-" {
+		t.name = "standard input"
+	} else {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		if st, err := f.Stat(); err != nil || st.IsDir() {
+			if err == nil {
+				err = fmt.Errorf("%s: is a directory, not a text file with a unit of work", name)
+			}
+			return nil, errors.Join(err, f.Close())
+		}
+		in, t.file = f, f
+	}
+	// Head reads ahead: what it took beyond its end belongs to the log.
+	var seen bytes.Buffer
+	head, err := uow.Head(io.TeeReader(in, &seen), int64(c.Limits.UOWSize))
+	if err != nil {
+		if errors.Is(err, uow.ErrTooLarge) {
+			err = uow.Errors{{File: t.name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND", units.Size(int64(c.Limits.UOWSize)))}}
+		} else {
+			err = fmt.Errorf("read %s: %w", t.name, err)
+		}
+		return nil, errors.Join(err, t.close())
+	}
+	t.head = head
+	t.log = io.MultiReader(bytes.NewReader(seen.Bytes()[len(head):]), in)
+	return t, nil
+}

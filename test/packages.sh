@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs what the tests need of Debian's packages, if it may; otherwise says
+# what is missing. Tests that need a missing one are skipped, and counted.
+set -eu
+# package:what tells that it is there
+need='
+ansible-core:/usr/bin/ansible-playbook
+dbus:/usr/bin/dbus-daemon
+iproute2:/bin/ip
+procps:/bin/ps
+rsync:/usr/bin/rsync
+strace:/usr/bin/strace
+systemd:/lib/systemd/systemd
+util-linux:/usr/bin/unshare
+vim:/usr/bin/vim
+'
+missing=
+for n in $need; do
+    [ -e "${n#*:}" ] || missing="$missing ${n%%:*}"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "missing Debian packages:$missing"
+    echo "tests that need them are skipped; install them with: apt-get install$missing"
+    exit 0
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
