@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -57,7 +58,6 @@ func (s *session) depart(j *job) {
 		s.retire(r)
 	}
 	if m.Entry != nil {
-		s.order.count[m.Entry.Name]++
 		if u, _, err := s.readUnit(j.to, m.Entry.Name); err == nil {
 			s.admit(m.Entry, u)
 		} else {
@@ -102,6 +102,7 @@ func (s *session) decide(j *job) {
 	if r.Cause == flow.Interrupted && j.killed != "" {
 		r.Cause = flow.Killed
 	}
+	j.killed = ""
 	a := flow.Next(j.step, j.phase, j.try, r)
 	if a.Do == flow.Run {
 		if a.Repeat || r.Cause == flow.Interrupted {
@@ -197,6 +198,12 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	// Crash window: STATUS new, the line not there. It is only for people.
 	if logged || cut {
 		if err := appendLine(f, "---- "+uow.Stamp(s.now)+" "+text); err != nil {
+			return done(err)
+		}
+	}
+	if !j.to.Ended() {
+		// It keeps its place, and is known to be accepted after a restart too.
+		if err := f.SetMtime("finish:time", time.Unix(0, j.Enqueued)); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return done(err)
 		}
 	}

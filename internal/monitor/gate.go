@@ -230,20 +230,13 @@ func (s *session) putAside(e *spool.Entry, g gate) {
 	for _, n := range g.names {
 		s.order.awaitName(e, n)
 	}
-}
-
-// waitsForItself finds an entry that comes after its own name.
-func (s *session) waitsForItself(e *spool.Entry, t *terms) bool {
-	for _, n := range slices.Concat(t.after, t.afterAny) {
-		if r, err := s.resolve(n, false); err == nil && r.entry == e {
-			return true
-		}
+	// Only who is waited for can close a cycle: the last of it to be put aside.
+	if s.order.awaited(e.Name) {
+		s.breakCycle(e)
 	}
-	return false
 }
 
-// breakCycle ends every UOW of a cycle that e closes. Only the last of a cycle
-// to come can close it, and only if somebody waits for its name.
+// breakCycle ends every UOW of a cycle that e is in.
 func (s *session) breakCycle(e *spool.Entry) {
 	var path []*spool.Entry
 	visited := map[*spool.Entry]bool{}

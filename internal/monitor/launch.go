@@ -21,7 +21,6 @@ type worker struct {
 	job    *job        // that has it
 	spent  *job        // its record tells an end of this job that no commit covers yet
 	spec   *run.Spec   // of the start record that was written
-	work   *work       // a work directory that no job uses
 
 	spentRun string
 }
@@ -85,6 +84,10 @@ func (s *session) idleWorker() *worker {
 
 // hire starts a runner.
 func (s *session) hire() error {
+	if s.now.Before(s.hireAt) {
+		s.later(time.Until(s.hireAt))
+		return nil
+	}
 	w := &worker{}
 	stdout := (*os.File)(nil)
 	if s.conf.Tee == config.TeeStdout {
@@ -93,7 +96,7 @@ func (s *session) hire() error {
 	// The runner calls from its own goroutine; the loop alone touches w.
 	r, err := run.StartRunner(run.RunnerConfig{
 		Path: s.Runner, Dir: s.sp.Run, Stdout: stdout, Stderr: os.Stderr,
-		Event: func(_ *run.Runner, ev run.Event) { s.events <- event{kind: evRunner, worker: w, runner: ev} },
+		Event: func(_ *run.Runner, ev run.Event) { s.send(event{kind: evRunner, worker: w, runner: ev}) },
 	})
 	if err != nil {
 		return fmt.Errorf("start a runner: %w", err)
@@ -134,9 +137,6 @@ func (s *session) claim(e *spool.Entry) bool {
 		s.fault(err)
 		return false
 	}
-	if s.order.count[e.Name]--; s.order.count[e.Name] <= 0 {
-		delete(s.order.count, e.Name)
-	}
 	j := s.newJob(c, u)
 	s.enter(j)
 	ev := s.event("moved", j.UOW)
@@ -159,7 +159,7 @@ func (s *session) prepare(j *job) bool {
 		return false
 	}
 	j.runID = s.ids.Next()
-	dir, err := s.workFor(j, w)
+	dir, err := s.workFor(j)
 	if err != nil {
 		s.fault(err)
 		s.later(2 * time.Second)
@@ -286,8 +286,9 @@ func without(list []*worker, w *worker) (out []*worker) {
 // departed is the end of a runner. If it had a command, its record tells what
 // became of that.
 func (s *session) departed(w *worker, ev run.Gone) {
-	if w.work != nil {
-		s.fault(w.work.dir.Close())
+	if w.record == nil { // it did not even get ready: a broken binary, a full disk
+		s.hireAt = time.Now().Add(time.Second)
+		s.later(time.Second)
 	}
 	j := w.job
 	if j == nil {
@@ -329,9 +330,15 @@ func (s *session) collect(j *job, r *run.Record, why string) {
 	if err != nil {
 		s.fault(err)
 	}
-	if end != nil && start.Run == j.runID {
+	switch {
+	case end != nil && start.Run == j.runID:
 		j.end = end
-	} else {
+	case err == nil && !live.MayHaveRun(j.runID) && run.Boot(j.runID) == s.boot:
+		// Its runner died before it forked: the next one gets it.
+		j.state = due
+		s.recovered(j.UOW, "its runner ended before it started anything; started by another one")
+		return
+	default:
 		if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
 			s.fault(err)
 			why += fmt.Sprintf("; %d processes it left were ended", n)

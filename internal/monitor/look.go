@@ -60,7 +60,6 @@ func (s *session) look() error {
 	}
 	for _, e := range found.Fresh {
 		s.unread = append(s.unread, e)
-		s.order.count[e.Name]++
 		s.order.push(e)
 	}
 	s.order.clock(s.now)
@@ -69,12 +68,25 @@ func (s *session) look() error {
 
 // lookAround is what only the timer does, because nobody notifies us.
 func (s *session) lookAround() {
+	changed := false
 	for q := range spool.Queues {
-		if q.Ended() {
+		if !q.Ended() {
+			continue
+		}
+		st, err := s.sp.Dir(q).Now()
+		if err != nil {
+			s.fault(err)
+			continue
+		}
+		// One that changed within the last second may change again unseen.
+		if st.Mtime != s.looked[q] || s.now.UnixNano()-st.Mtime < int64(time.Second) {
+			s.looked[q], changed = st.Mtime, true
 			s.readmes(q)
 		}
 	}
-	s.order.recheck()
+	if changed {
+		s.order.recheck()
+	}
 	s.strangers()
 }
 
@@ -87,9 +99,6 @@ func (s *session) readmes(q spool.Queue) {
 }
 
 func (s *session) forget(e *spool.Entry) {
-	if s.order.count[e.Name]--; s.order.count[e.Name] <= 0 {
-		delete(s.order.count, e.Name)
-	}
 	delete(s.blank, s.sp.Name(e.Queue)+"/"+e.Name)
 	s.order.news(e.Name)
 }
@@ -355,9 +364,6 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 		e.Note = t
 		if !t.expires.IsZero() {
 			s.order.awaitTime(e, t.expires)
-		}
-		if len(t.after)+len(t.afterAny) > 0 && (s.order.awaited(e.Name) || s.waitsForItself(e, t)) {
-			s.breakCycle(e)
 		}
 	}
 	s.order.push(e)

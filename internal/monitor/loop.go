@@ -73,7 +73,6 @@ func (s *session) loop(ctx context.Context) error {
 func (s *session) round() error {
 	s.now = time.Now()
 	s.more = false
-	s.seen = map[string]bool{}
 	if err := s.readMessages(); err != nil {
 		return err
 	}
@@ -110,6 +109,7 @@ func (s *session) commit() error {
 			delete(s.trouble, text)
 		}
 	}
+	clear(s.seen)
 	return err
 }
 
@@ -178,12 +178,14 @@ func (s *session) flush() error { return errors.Join(s.says.Flush(), s.journal.F
 
 // finished reports whether there is nothing left to do for who wants to end.
 func (s *session) finished() bool {
+	if s.stop == stopping {
+		// What a disk does not take now, recovery makes good.
+		return !s.unsettledEnds() || time.Since(s.stopped) > 5*time.Second
+	}
 	if s.more || s.unsettledEnds() {
 		return false
 	}
 	switch {
-	case s.stop == stopping:
-		return true
 	case s.stop == draining:
 		return len(s.jobs) == 0
 	case s.Once:
@@ -224,7 +226,7 @@ func (s *session) sleep(ctx context.Context) {
 	case ev := <-s.events:
 		s.late = append(s.late, ev)
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-done(ctx, s.stop):
 	case <-s.Reloads:
 		s.reload()
 		s.sp.Overlook()
@@ -256,18 +258,23 @@ func (s *session) absorb(ctx context.Context) {
 			s.ready.answered(ev.ready, time.Now())
 		}
 	}
-	if ctx.Err() != nil && s.stop != stopping {
+	if ctx.Err() != nil {
 		s.stop = stopping
 	}
-	if s.settings() {
-		s.timer = true
-		s.scanned = time.Now()
+	if s.stop == stopping && s.stopped.IsZero() {
+		s.stopped = time.Now()
+		s.later(time.Second)
 	}
-}
-
-// settings reports whether sleep_time is over.
-func (s *session) settings() bool {
-	return time.Since(s.scanned) >= time.Duration(s.conf.SleepTime)
+	now := time.Now()
+	if !s.retry.IsZero() && !now.Before(s.retry) {
+		s.retry, s.timer = time.Time{}, true
+	}
+	if !s.ready.again.IsZero() && !now.Before(s.ready.again) {
+		s.ready.again = time.Time{}
+	}
+	if now.Sub(s.scanned) >= time.Duration(s.conf.SleepTime) {
+		s.timer, s.scanned = true, now
+	}
 }
 
 // reload reads the configuration again, all or nothing.
@@ -305,4 +312,12 @@ func fixed(old, next *config.Config) error {
 		return errors.New("says_size or says_keep changed; restart the monitor for that")
 	}
 	return nil
+}
+
+// done is ctx's channel, until it was heard: then the loop ends by itself.
+func done(ctx context.Context, stop stopKind) <-chan struct{} {
+	if stop == stopping {
+		return nil
+	}
+	return ctx.Done()
 }

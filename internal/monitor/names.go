@@ -41,12 +41,9 @@ func (s *session) resolve(name string, ended bool) (target, error) {
 		return target{queue: j.At, name: j.Name, job: j}, nil
 	}
 	var first *spool.Entry
-	if s.order.count[name] > 0 {
-		for _, q := range spool.Live {
-			// The order of all that wait: a priority-q entry is ahead of wait-q's.
-			if e := s.sp.Entry(q, name); e != nil && (first == nil || q == spool.Hold && first.Queue == spool.Hold && before(e, first)) {
-				first = e
-			}
+	for _, q := range spool.Live { // in their order
+		if e := s.sp.Entry(q, name); e != nil && first == nil {
+			first = e
 		}
 	}
 	if first != nil {

@@ -201,7 +201,6 @@ func (s *session) transfer(t target, to spool.Queue, fits only) string {
 		if err == nil {
 			s.forget(t.entry)
 			if m.Entry != nil {
-				s.order.count[m.Entry.Name]++
 				s.settled(m.Entry, t.entry)
 			}
 		}

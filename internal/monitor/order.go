@@ -16,7 +16,6 @@ type order struct {
 	lanes map[lane]*line
 	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
 	times dueHeap                              // waiting for a time, or expiring
-	count map[string]int                       // queued by name, so that a name is known to be queued
 }
 
 type lane struct {
@@ -27,7 +26,6 @@ type lane struct {
 func (o *order) init() {
 	o.lanes = map[lane]*line{}
 	o.named = map[string]map[*spool.Entry]struct{}{}
-	o.count = map[string]int{}
 }
 
 // terms is what a queued UOW waits for: kept only for those that have any.
@@ -96,7 +94,9 @@ func (o *order) push(e *spool.Entry) {
 		l = &line{}
 		o.lanes[k] = l
 	}
-	e.Place = e.Enqueued
+	if e.Place = 0; k.kind == "" {
+		e.Place = e.Enqueued
+	}
 	heap.Push(l, place{e.Enqueued, e})
 }
 
@@ -108,7 +108,10 @@ func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
 			continue
 		}
 		for len(*l) > 0 && !(*l)[0].holds(k) {
-			heap.Pop(l)
+			void := heap.Pop(l).(place)
+			if k.kind == "" && void.entry.Place == void.at {
+				void.entry.Place = 0
+			}
 		}
 		if len(*l) > 0 && (best.entry == nil || (*l)[0].before(best)) && open(k.kind) {
 			best = (*l)[0]

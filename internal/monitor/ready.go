@@ -36,7 +36,8 @@ func (r *readiness) why(s *session) string {
 		r.asking, r.command = true, command
 		argv := append(append([]string(nil), s.conf.Job.Shell...), command)
 		env := append(s.account.env(s.conf), "MONITOR_ROOT="+s.conf.Root)
-		go func() { s.events <- event{kind: evReady, ready: ask(argv, env, s.conf.Root)} }()
+		dir := s.conf.Root
+		go func() { s.send(event{kind: evReady, ready: ask(argv, env, dir)}) }()
 	}
 	switch {
 	case r.asked.IsZero() || r.command != command:

@@ -331,7 +331,7 @@ func (s *session) await(j *job) {
 	j.stop = cancel
 	go func() {
 		if j.record.Wait(ctx) == nil {
-			s.events <- event{kind: evAdopted, job: j}
+			s.send(event{kind: evAdopted, job: j})
 		}
 	}()
 }
@@ -437,7 +437,7 @@ func (s *session) clearWork() error {
 		}
 	}
 	for _, name := range names {
-		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "r") {
+		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "w") {
 			continue
 		}
 		if err := s.work_.RemoveAll("work:remove", name); err != nil {

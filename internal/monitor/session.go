@@ -114,46 +114,51 @@ type session struct {
 	says    *messages.Says
 	journal *messages.Events
 	watch   *spool.Watcher
-	status  *durable.Dir
 	account account
 	ids     *run.IDs
 	boot    string
 
 	events chan event
-	late   []event // came while a round was carried out
+	quit   chan struct{} // closed when nobody listens to events any more
+	late   []event       // came while a round was carried out
 	disk   *disk
 	now    time.Time
 	began  time.Time // of this session
 	since  time.Time // of the process
 
-	order   order            // what may start, and what waits for what
-	unread  []*spool.Entry   // files not looked at yet
-	settles settling         // files to be looked at again
-	jobs    map[uint64]*job  // in currently-executing, by inode
-	names   map[string]*job  // the same by name
-	types   map[string]int   // running by job type
-	slots   int              // used
-	workers []*worker        // runners
-	tells   []func()         // after the commit
-	launch  []*job           // handed to runners after the commit
-	first   bool             // the first round of the session
-	timer   bool             // sleep_time is over
-	more    bool             // the round left work for another one
-	scanned time.Time        // last timer
-	retry   time.Time        // trouble: try again then
-	stop    stopKind         //
-	paused  bool             //
-	ready   readiness        //
-	gates   map[string]gated // `process` of job types
-	stats   stats            //
-	trouble map[string]bool  // said once, until it is gone
-	seen    map[string]bool  // trouble of this round
-	blank   map[string]int64 // empty files that were said, by queue/name
+	order   order               // what may start, and what waits for what
+	unread  []*spool.Entry      // files not looked at yet
+	settles settling            // files to be looked at again
+	jobs    map[uint64]*job     // in currently-executing, by inode
+	names   map[string]*job     // the same by name
+	types   map[string]int      // running by job type
+	slots   int                 // used
+	spare   []*work             // work directories that no job uses
+	workSeq int                 // names of new ones
+	workers []*worker           // runners
+	tells   []func()            // after the commit
+	launch  []*job              // handed to runners after the commit
+	first   bool                // the first round of the session
+	timer   bool                // sleep_time is over
+	more    bool                // the round left work for another one
+	scanned time.Time           // last timer
+	retry   time.Time           // trouble: try again then
+	hireAt  time.Time           // no runner is started before
+	stopped time.Time           // when stopping began
+	looked  [spool.Queues]int64 // times of change of ended queues, when they were last looked at
+	stop    stopKind            //
+	paused  bool                //
+	ready   readiness           //
+	gates   map[string]gated    // `process` of job types
+	stats   stats               //
+	trouble map[string]bool     // said once, until it is gone
+	seen    map[string]bool     // trouble of this round
+	blank   map[string]int64    // empty files that were said, by queue/name
 	recent  []past
 	digest  digestState
 	viewing bool   // by a View: nothing is changed, nothing said
 	closed  string // for a View, why nothing starts
-	broken  error // a sync failed: nothing remembered can be believed
+	broken  error  // a sync failed: nothing remembered can be believed
 }
 
 type stopKind int
@@ -166,7 +171,7 @@ const (
 
 func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err error) {
 	s := &session{
-		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), since: since, now: time.Now(), began: time.Now(),
+		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: map[string]bool{}, seen: map[string]bool{}, blank: map[string]int64{}, first: true, timer: true,
 	}
@@ -214,6 +219,12 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 // close ends everything that belongs to the session. Runners with a command in
 // hand go on alone.
 func (s *session) close() {
+	close(s.quit)
+	for _, j := range s.jobs {
+		if j.stop != nil {
+			j.stop()
+		}
+	}
 	for _, w := range s.workers {
 		w.runner.Close()
 	}
@@ -231,10 +242,21 @@ func (s *session) close() {
 			_ = l.Close()
 		}
 	}
-	for _, d := range []*durable.Dir{s.work_, s.status} {
+	for _, w := range s.spare {
+		_ = w.dir.Close()
+	}
+	for _, d := range []*durable.Dir{s.work_} {
 		if d != nil {
 			d.Close()
 		}
+	}
+}
+
+// send tells the loop something that must not get lost while it listens.
+func (s *session) send(ev event) {
+	select {
+	case s.events <- ev:
+	case <-s.quit:
 	}
 }
 

@@ -77,12 +77,8 @@ func (v *View) read() (err error) {
 	case v.last != nil:
 		s.closed = v.last.NotReady
 	}
-	found, err := s.sp.Look(true, s.now)
-	if err != nil {
+	if _, err := s.sp.Look(true, s.now); err != nil {
 		return err
-	}
-	for _, e := range found.Fresh {
-		s.order.count[e.Name]++
 	}
 	return v.readJobs()
 }

@@ -1,14 +1,14 @@
 package monitor
 
 import (
-	"errors"
 	"strconv"
+	"time"
 
 	"simplejobq/internal/durable"
 )
 
 // work is where $MONITOR_OUTPUT, $MONITOR_STORE and $MONITOR_SHARED of a job
-// lead. A runner's is used again from job to job, because three new directories
+// lead. One is used again from job to job, because three new directories
 // would cost a small job more than its commit; what a job left in it is cleared
 // before the next. A UOW that may be tried again has one of its own, for
 // $MONITOR_SHARED lasts over its tries.
@@ -82,21 +82,22 @@ func ownWork(j *job) string { return "u" + strconv.FormatUint(j.Ino, 10) }
 func keepsWork(j *job) bool { return j.step.Tries > 1 }
 
 // workFor prepares the work directory of a job's next command.
-func (s *session) workFor(j *job, w *worker) (*work, error) {
+func (s *session) workFor(j *job) (*work, error) {
 	fresh := j.phase != "cleanup" && j.phase != "recheck" && !(j.phase == "command" && j.step.Check)
 	if !keepsWork(j) {
-		if w.work == nil {
+		if j.work != nil {
+			return j.work, nil
+		}
+		if n := len(s.spare); n > 0 {
+			j.work, s.spare = s.spare[n-1], s.spare[:n-1]
+		} else {
+			// A name no other session used: an adopted run may still work in its own.
 			var err error
-			if w.work, err = s.openWork("r" + w.record.Name()); err != nil {
+			if j.work, err = s.openWork("w" + strconv.FormatInt(time.Now().UnixNano(), 36)); err != nil {
 				return nil, err
 			}
 		}
-		if j.work == nil {
-			j.work = w.work
-			w.work = nil // it is the job's until its end
-			return j.work, j.work.clear(true)
-		}
-		return j.work, nil
+		return j.work, j.work.clear(true)
 	}
 	if j.work == nil {
 		var err error
@@ -127,11 +128,5 @@ func (s *session) releaseWork(j *job, again bool) {
 		}
 		return
 	}
-	for _, r := range s.workers {
-		if r.work == nil {
-			r.work = w
-			return
-		}
-	}
-	s.fault(errors.Join(w.dir.Close(), s.work_.RemoveAll("work:remove", w.name)))
+	s.spare = append(s.spare, w)
 }
