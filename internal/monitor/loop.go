@@ -40,7 +40,8 @@ func (s *session) work(ctx context.Context) error {
 	if err := s.carryOut(s.recover); err != nil {
 		return err
 	}
-	s.notify("READY=1\nSTATUS=" + s.summary())
+	s.noticed = s.summary()
+	s.notify("READY=1\nSTATUS=" + s.noticed)
 	err := s.loop(ctx)
 	if err == nil {
 		s.journal.Tell(s.event("down", ""))
@@ -126,6 +127,7 @@ func (s *session) carryOut(round func() error) error {
 		case err := <-s.disk.done:
 			if said {
 				fmt.Fprintf(s.Stderr, "monitor: the disk answered after %v\n", time.Since(began).Round(time.Second))
+				s.noticed = ""
 			}
 			s.notify("WATCHDOG=1")
 			return err
@@ -167,11 +169,17 @@ func (s *session) tell() error {
 		f()
 	}
 	s.handOver()
-	return s.carryOut(func() error {
+	written := s.digest.written
+	err := s.carryOut(func() error {
 		s.fault(s.flush())
 		s.fault(s.writeDigest(false))
 		return nil
 	})
+	if text := s.summary(); s.digest.written != written && text != s.noticed {
+		s.noticed = text
+		s.notify("STATUS=" + text)
+	}
+	return err
 }
 
 func (s *session) flush() error { return errors.Join(s.says.Flush(), s.journal.Flush()) }

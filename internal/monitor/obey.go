@@ -26,7 +26,7 @@ func (s *session) readMessages() error {
 	for _, l := range lines {
 		s.obey(l)
 	}
-	if len(lines) > 0 {
+	if len(lines) > 0 || s.inbox.More() {
 		s.more = true
 	}
 	said, err = s.inbox.Done()
@@ -132,6 +132,12 @@ func (s *session) answer(m messages.Message, name, text string) {
 func (s *session) each(m messages.Message, do func(target) string) {
 	name, _ := m.Target()
 	list, many, err := s.matching(name)
+	if errors.Is(err, errNobody) && m.ID != "" {
+		// What looks like a tag may be the end of a name.
+		if l, k, e := s.matching(name + " #" + m.ID); e == nil {
+			list, many, err, m.ID = l, k, nil, ""
+		}
+	}
 	if err != nil {
 		if !errors.Is(err, errNobody) {
 			s.fault(err)

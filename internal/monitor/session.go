@@ -156,6 +156,7 @@ type session struct {
 	blank   map[string]int64    // empty files that were said, by queue/name
 	recent  []past
 	digest  digestState
+	noticed string // the STATUS= the service manager has
 	viewing bool   // by a View: nothing is changed, nothing said
 	closed  string // for a View, why nothing starts
 	broken  error  // a sync failed: nothing remembered can be believed
@@ -235,7 +236,7 @@ func (s *session) close() {
 		_ = s.watch.Close()
 	}
 	if s.inbox != nil {
-		s.inbox.Close()
+		_ = s.inbox.Close()
 	}
 	for _, l := range []interface{ Close() error }{s.says, s.journal} {
 		if l != nil {

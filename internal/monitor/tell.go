@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +11,6 @@ import (
 	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
-	"simplejobq/internal/units"
 )
 
 // stats is what the digest tells of the monitor itself.
@@ -153,9 +151,16 @@ func (s *session) tellEnded(j *job, m spool.Moved) {
 
 func signalName(n int) string { return unix.SignalName(unix.Signal(n)) }
 
+// summary is the line that systemctl status shows.
 func (s *session) summary() string {
-	if s.paused {
-		return "paused, " + strconv.Itoa(s.slots) + " running"
+	queued := 0
+	for _, q := range []spool.Queue{spool.Wait, spool.Priority} {
+		n, _ := s.sp.Count(q)
+		queued += n
 	}
-	return fmt.Sprintf("%d running, %s free", s.slots, units.Bytes(s.stats.free))
+	text := fmt.Sprintf("%d running, %d queued", s.slots, queued)
+	if s.paused {
+		text = "paused, " + text
+	}
+	return text
 }

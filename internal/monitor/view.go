@@ -196,7 +196,9 @@ func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
 		for _, j := range s.jobs {
 			jobs = append(jobs, s.describeJob(j))
 		}
-		slices.SortFunc(jobs, func(a, b status.Job) int { return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name)) })
+		slices.SortFunc(jobs, func(a, b status.Job) int {
+			return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
+		})
 		for _, j := range jobs {
 			if !yield(j) {
 				return nil

@@ -58,7 +58,7 @@ func TestHowACommandEnds(t *testing.T) {
 		{"stopped processes are ended too", sh("kill -STOP $$"), func(s *Spec) { s.Timeout = 150 * time.Millisecond }, Timeout, 0, 15, `^timed out`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			k.t = t
+			defer k.as(t)()
 			s := k.spec(c.argv...)
 			if c.change != nil {
 				c.change(s)

@@ -144,6 +144,13 @@ func newKeptIn(t *testing.T, path string, stdout *os.File) *kept {
 	return k
 }
 
+// as lets a subtest use k; what is returned gives it back.
+func (k *kept) as(t *testing.T) func() {
+	before := k.t
+	k.t = t
+	return func() { k.t = before }
+}
+
 const patience = 30 * time.Second
 
 func (k *kept) next() Event {

@@ -47,7 +47,7 @@ func TestTimeoutEndsTheWholeTree(t *testing.T) {
 	k := newKept(t)
 	for name, command := range escapes {
 		t.Run(name, func(t *testing.T) {
-			k.t = t
+			defer k.as(t)()
 			s := k.spec(sh(command)...)
 			s.Timeout, s.Grace = 200*time.Millisecond, 100*time.Millisecond
 			began := time.Now()
@@ -66,7 +66,7 @@ func TestWhatIsLeftBehindIsEnded(t *testing.T) {
 	k := newKept(t)
 	for name, command := range escapes {
 		t.Run(name, func(t *testing.T) {
-			k.t = t
+			defer k.as(t)()
 			s := k.spec(sh(strings.TrimSuffix(strings.TrimSuffix(command, "sleep 301"), "; ") + "\necho out; exit 4")...)
 			s.Grace = 100 * time.Millisecond
 			e := k.run(s)
