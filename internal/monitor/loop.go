@@ -236,7 +236,11 @@ func (s *session) sleep(ctx context.Context) {
 	case <-timer.C:
 	case <-done(ctx, s.stop):
 	case <-s.Reloads:
-		s.reload()
+		if err := s.reload(); err == nil {
+			s.say("reloaded", "", "configuration read again")
+		} else {
+			s.say("trouble", "", err.Error())
+		}
 		s.sp.Overlook()
 		s.timer = true
 	}
@@ -286,7 +290,7 @@ func (s *session) absorb(ctx context.Context) {
 }
 
 // reload reads the configuration again, all or nothing.
-func (s *session) reload() {
+func (s *session) reload() error {
 	s.notify("RELOADING=1")
 	defer func() { s.notify("READY=1\nSTATUS=" + s.summary()) }()
 	next, err := s.Reload()
@@ -294,17 +298,17 @@ func (s *session) reload() {
 		err = fixed(s.conf, next)
 	}
 	if err != nil {
-		s.say("trouble", "", "configuration not reloaded, the old one stays in force: "+err.Error())
+		err = fmt.Errorf("configuration not reloaded, the old one stays in force: %w", err)
 		e := s.event("trouble", "")
-		e.Reason = "configuration not reloaded: " + err.Error()
+		e.Reason = err.Error()
 		s.journal.Tell(e)
-		return
+		return err
 	}
 	s.conf = next
 	s.order.reopen()
 	s.sp.Overlook()
-	s.say("reloaded", "", "configuration read again")
 	s.journal.Tell(s.event("reloaded", ""))
+	return nil
 }
 
 // fixed refuses what can't change while the monitor works.

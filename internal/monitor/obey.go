@@ -81,8 +81,11 @@ func (s *session) obey(l messages.Line) {
 	case "PAUSE", "RESUME":
 		s.pause(m)
 	case "RELOAD":
-		s.reload()
-		s.answer(m, "", "configuration read; see the line before this one")
+		text := "configuration read again"
+		if err := s.reload(); err != nil {
+			text = "not done: " + err.Error()
+		}
+		s.answer(m, "", text)
 	case "KILL JOB":
 		s.killJob(m)
 	case "EXPLAIN":

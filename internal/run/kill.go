@@ -81,7 +81,7 @@ func kill(p Proc) error {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err == nil {
 		defer unix.Close(fd)
-		now, gone := readProc(p.PID)
+		now, gone := Process(p.PID)
 		if gone != nil || now.Start != p.Start {
 			return nil
 		}

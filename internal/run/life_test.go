@@ -249,7 +249,7 @@ func TestRunnerIsKilled(t *testing.T) {
 	if err != nil || end != nil || !live.MayHaveRun(start.Run) || live.PID != job || live.Runner != k.runner.PID() {
 		t.Errorf("the record says %+v %+v %+v %v", start, live, end, err)
 	}
-	eventually(t, "the first process is dead", func() bool { p, err := readProc(job); return err != nil || p.Dead() })
+	eventually(t, "the first process is dead", func() bool { p, err := Process(job); return err != nil || p.Dead() })
 	if n, err := KillTree(s.Run, live); n < 2 || err != nil {
 		t.Errorf("KillTree: %d, %v; want all three sleeps but the one that went", n, err)
 	}

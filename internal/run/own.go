@@ -20,7 +20,7 @@ type Own struct {
 // CreateRecord makes a record under the first free number, with all the room it
 // will ever need, and locks it. Both are durable when it returns.
 func CreateRecord(dir *durable.Dir) (*Own, error) {
-	me, err := readProc(os.Getpid())
+	me, err := Process(os.Getpid())
 	if err != nil {
 		return nil, fmt.Errorf("asking for the runner's own start time: %w", err)
 	}

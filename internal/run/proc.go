@@ -38,7 +38,7 @@ func Processes() ([]Proc, error) {
 		if err != nil {
 			continue
 		}
-		if p, err := readProc(pid); err == nil {
+		if p, err := Process(pid); err == nil {
 			all = append(all, p)
 		}
 	}
@@ -47,9 +47,9 @@ func Processes() ([]Proc, error) {
 
 var errStat = errors.New("/proc/PID/stat does not read as expected")
 
-// readProc reads /proc/PID/stat. The name in it may hold anything, brackets and
+// Process reads /proc/PID/stat. The name in it may hold anything, brackets and
 // blanks too: it ends at the last bracket.
-func readProc(pid int) (Proc, error) {
+func Process(pid int) (Proc, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return Proc{}, err
@@ -90,4 +90,17 @@ func runOf(pid int) (run string, known bool) {
 		}
 	}
 	return "", true
+}
+
+// Newest is the process number that was given out last, 0 if that is not told.
+func Newest() int {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[bytes.LastIndexByte(b, ' ')+1:])))
+	if err != nil {
+		return 0
+	}
+	return pid
 }

@@ -208,7 +208,7 @@ func (r *Record) openRunner() *os.File {
 		return nil
 	}
 	// Asked after the descriptor is open: from here the number can't be reused.
-	p, err := readProc(live.Runner)
+	p, err := Process(live.Runner)
 	if err != nil || p.Start != live.RunnerStart {
 		unix.Close(fd)
 		return nil

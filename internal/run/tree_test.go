@@ -160,7 +160,7 @@ func TestKillTreeSparesOthers(t *testing.T) {
 		t.Errorf("KillTree by a number used again: %d, %v", n, err)
 	}
 	for _, pid := range []int{stranger, nameless} {
-		if p, err := readProc(pid); err != nil || p.Dead() {
+		if p, err := Process(pid); err != nil || p.Dead() {
 			t.Errorf("process %d was not spared", pid)
 		}
 	}
