@@ -52,9 +52,12 @@ func (r *runner) step(now time.Time) bool {
 		}
 	case killing:
 		if r.lookNow(now) {
-			killAll()
+			seen := killAll()
 			if r.reap() {
 				j.phase = closing
+			} else if !seen { // somebody is there who is never where we look
+				chase()
+				j.pause = 0
 			}
 		}
 	case closing:
@@ -167,7 +170,8 @@ func (r *runner) reap() (none bool) {
 		}
 		j.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 		j.peak = max(j.peak, usage.Maxrss<<10)
-		if pid == j.pid {
+		// Once it is collected its number may come again among the others.
+		if pid == j.pid && !j.ended {
 			j.ended, j.status, j.wall = true, status, time.Since(j.began)
 			unix.Close(j.pidfd)
 			j.pidfd = -1

@@ -42,8 +42,8 @@ func signalAll(signals ...unix.Signal) {
 // killAll kills whole process groups at a time, which no fork can slip out of,
 // and looks again while new ones show: a tree that forks as fast as it dies
 // loses. A group that has one descendant has no other members, because each
-// job began in a session of its own.
-func killAll() {
+// job began in a session of its own. It reports whether it saw anybody alive.
+func killAll() (seen bool) {
 	mine := unix.Getpgrp()
 	killed := map[run.Proc]bool{}
 	for range 50 {
@@ -51,10 +51,9 @@ func killAll() {
 		groups := map[int]bool{}
 		for _, p := range descendants() {
 			key := run.Proc{PID: p.PID, Start: p.Start}
-			if p.Dead() && killed[key] {
-				continue
+			if !p.Dead() { // who looks dead may still have threads that live
+				seen, fresh = true, fresh || !killed[key]
 			}
-			fresh = fresh || !killed[key]
 			killed[key] = true
 			if p.Group > 1 && p.Group != mine && !groups[p.Group] {
 				groups[p.Group] = true
@@ -63,7 +62,20 @@ func killAll() {
 			_ = unix.Kill(p.PID, unix.SIGKILL)
 		}
 		if !fresh {
-			return
+			break
+		}
+	}
+	return seen
+}
+
+// chase is for who is always somebody else by the time all of /proc is read: the
+// number given out last is looked at alone. A child of ours keeps its number
+// until we collect it, so nobody else is hit.
+func chase() {
+	for range 300 {
+		pid := run.Newest()
+		if p, err := run.Process(pid); err == nil && p.Parent == os.Getpid() && !p.Dead() {
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 }
