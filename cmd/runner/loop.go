@@ -50,6 +50,9 @@ func newRunner(dir *durable.Dir, sock int) (*runner, error) {
 		return nil, err
 	}
 	dropAmbient()
+	// A monitor that was given a better or worse priority of its own keeps it to
+	// itself; without the right to a better one, a job has what there is.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0)
 	if own, err := os.ReadFile(scoreFile); err == nil && string(own) != "0\n" {
 		r.oom = own
 	}

@@ -135,7 +135,7 @@ func withPlainScore(own []byte, fork func() error) error {
 	}
 	// Who may not lower it goes on with what it has: no reason not to run.
 	if len(own) > 0 && put([]byte("0")) == nil {
-		defer put(own)
+		defer func() { _ = put(own) }()
 	}
 	return fork()
 }

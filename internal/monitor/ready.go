@@ -77,7 +77,7 @@ func ask(argv, env []string, dir string) error {
 	last := out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]
 	var exit *exec.ExitError
 	if text := strings.TrimSpace(string(last)); errors.As(err, &exit) && text != "" {
-		return fmt.Errorf("the [ready] command said %.80q (%v)", text, err)
+		return fmt.Errorf("the [ready] command said %.80q (%w)", text, err)
 	}
 	return fmt.Errorf("the [ready] command: %w", err)
 }

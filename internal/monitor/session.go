@@ -134,7 +134,6 @@ type session struct {
 	types   map[string]int      // running by job type
 	slots   int                 // used
 	spare   []*work             // work directories that no job uses
-	workSeq int                 // names of new ones
 	workers []*worker           // runners
 	tells   []func()            // after the commit
 	launch  []*job              // handed to runners after the commit

@@ -132,11 +132,11 @@ func (r *Record) Wait(ctx context.Context) error {
 		// The lock decides; the runner's exit only says when to look. Without
 		// it, looking now and then is all there is.
 		if exit != nil {
-			err = awaitReadable(ctx, exit)
+			_ = awaitReadable(ctx, exit) // whatever it says, the lock is asked again
 			exit.Close()
 			exit = nil
 		} else {
-			err = sleep(ctx, pause)
+			_ = sleep(ctx, pause)
 		}
 		if err := ctx.Err(); err != nil {
 			return err

@@ -246,7 +246,7 @@ func (r *Runner) listen() {
 		}
 		r.cfg.Event(r, Gone{Err: err, Reaped: gone})
 		if !gone && !asked { // it ends alone; its remains are ours to collect
-			r.reap(r.ctx)
+			_, _ = r.reap(r.ctx)
 		}
 	}
 	if r.exited != nil {
