@@ -369,7 +369,16 @@ func (s *Spool) Readmes(q Queue) (out []Moved, err error) {
 		if newest {
 			continue
 		}
-		m, err := s.move("readme", q, r.name, Trash, r.name)
+		// The one that explains trash itself keeps its name.
+		target := r.name
+		if _, there, err := s.Find(Trash, target); err != nil {
+			return out, err
+		} else if there {
+			if target, err = s.free(Trash, target); err != nil {
+				return out, err
+			}
+		}
+		m, err := s.move("readme", q, r.name, Trash, target)
 		if err != nil {
 			return out, err
 		}
