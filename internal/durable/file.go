@@ -133,7 +133,12 @@ func (f *File) Stat() (Stat, error) { return fstat(f.fd, f.path) }
 // Close gives the descriptor back. What was written and not synced can fail
 // here on some file systems, so the error counts.
 func (f *File) Close() error {
-	if err := unix.Close(f.fd); err != nil && !errors.Is(err, unix.EINTR) {
+	fd := f.fd
+	if fd < 0 {
+		return nil // closed already: by now the number may be another file's
+	}
+	f.fd = -1
+	if err := unix.Close(fd); err != nil && !errors.Is(err, unix.EINTR) {
 		return &fs.PathError{Op: "close", Path: f.path, Err: err}
 	}
 	return nil

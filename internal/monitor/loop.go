@@ -120,7 +120,11 @@ func (s *session) commit() error {
 func (s *session) carryOut(round func() error) error {
 	s.disk.rounds <- round
 	began, said := time.Now(), false
-	beat := time.NewTimer(time.Second)
+	pace := time.Second
+	if s.Beat > 0 {
+		pace = min(pace, s.Beat)
+	}
+	beat := time.NewTimer(pace)
 	defer beat.Stop()
 	for {
 		select {
@@ -134,7 +138,7 @@ func (s *session) carryOut(round func() error) error {
 		case ev := <-s.events:
 			s.late = append(s.late, ev)
 		case <-beat.C:
-			beat.Reset(time.Second)
+			beat.Reset(pace)
 			if !s.disk.waitsInKernel() {
 				continue
 			}

@@ -303,8 +303,10 @@ func (s *Spool) clear(name string) (string, error) {
 			return "", s.Tmp.RemoveAll("clear:remove", name)
 		}
 		q := Queue(n)
-		if _, there, err := s.Find(q, original); err != nil || there {
-			return "", errors.Join(err, s.Tmp.Remove("clear:remove", name))
+		if _, there, err := s.Find(q, original); err != nil {
+			return "", err // nobody knows whether its copy came in: it stays
+		} else if there {
+			return "", s.Tmp.Remove("clear:remove", name)
 		}
 		s.changed(q)
 		return fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s", original, s.Name(q)),
