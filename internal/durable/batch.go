@@ -39,6 +39,14 @@ func NewBatch(root *Dir) *Batch {
 // Next starts an empty batch of the same kind.
 func (b *Batch) Next() *Batch { return &Batch{root: b.root, whole: b.whole} }
 
+// Discard closes what a batch holds that will never be committed.
+func (b *Batch) Discard() {
+	for _, f := range b.files {
+		f.Close()
+	}
+	b.files = nil
+}
+
 // Dirty reports whether there is anything to commit.
 func (b *Batch) Dirty() bool { return b.dirty }
 

@@ -42,21 +42,17 @@ func (s *session) move() {
 
 func (s *session) depart(j *job) {
 	m, strange, err := s.sp.Finish(j.Claimed, j.to)
+	if errors.Is(err, spool.ErrVanished) {
+		s.vanished(j)
+		return
+	}
 	if err != nil {
 		// No room for a name, say: the UOW stays where it is, its outcome stands.
 		s.fault(err)
 		s.later(time.Second)
 		return
 	}
-	s.turn(j, gone)
-	delete(s.jobs, j.Ino)
-	if s.names[j.UOW] == j {
-		delete(s.names, j.UOW)
-	}
-	s.releaseWork(j, !j.to.Ended())
-	for _, r := range j.old {
-		s.retire(r)
-	}
+	s.exit(j, !j.to.Ended())
 	if m.Entry != nil {
 		if u, _, err := s.readUnit(j.to, m.Entry.Name); err == nil {
 			s.admit(m.Entry, u)
@@ -75,10 +71,39 @@ func (s *session) depart(j *job) {
 	})
 }
 
+// exit forgets a job that has left; again tells that it is tried again.
+func (s *session) exit(j *job, again bool) {
+	s.vacate(j)
+	j.state = gone
+	delete(s.jobs, j.Ino)
+	if s.names[j.UOW] == j {
+		delete(s.names, j.UOW)
+	}
+	s.releaseWork(j, again)
+	for _, r := range j.old {
+		s.retire(r)
+	}
+}
+
+// vanished is a UOW that somebody removed while it ran, with all its names.
+func (s *session) vanished(j *job) {
+	s.exit(j, false)
+	s.order.news(j.UOW)
+	s.troubleSaid(fmt.Sprintf("%s: %v; it had ended as %s", quoteName(j.UOW), spool.ErrVanished, j.text))
+}
+
 // edit writes what has ended since the last round: STATUS, and what the log has
 // to say beyond what the runner wrote.
 func (s *session) edit() {
 	for _, j := range s.jobs {
+		if j.dead != nil {
+			r := j.dead
+			j.dead = nil
+			if err := s.collect(j, r, "its runner ended without a word"); err != nil {
+				s.broken = err
+				return
+			}
+		}
 		switch {
 		case j.state == ended:
 			s.decide(j)
@@ -162,6 +187,10 @@ func (s *session) conclude(j *job, o flow.Outcome, text string) {
 // without it.
 func (s *session) write(j *job) {
 	err := s.writeStatus(j, j.text, j.logged)
+	if errors.Is(err, spool.ErrVanished) {
+		s.vanished(j)
+		return
+	}
 	if j.unwritten = err != nil; err != nil {
 		s.fault(err)
 		s.later(time.Second)
@@ -176,7 +205,7 @@ func (s *session) write(j *job) {
 // writeStatus opens the file by its second link: wherever people moved it, it is
 // the inode that ran.
 func (s *session) writeStatus(j *job, text string, logged bool) error {
-	f, err := s.sp.Run.OpenWrite("finish:open", j.Link())
+	f, err := s.sp.Open("finish:open", j.Claimed)
 	if err != nil {
 		return err
 	}
@@ -212,7 +241,7 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 
 // appendLog adds a line of the monitor's to a job's log.
 func (s *session) appendLog(j *job, text string) error {
-	f, err := s.sp.Run.OpenWrite("log:open", j.Link())
+	f, err := s.sp.Open("log:open", j.Claimed)
 	if err != nil {
 		return err
 	}
@@ -274,7 +303,7 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 	if s.jobs[claim.Ino] != nil {
 		return // on its way already
 	}
-	if err := s.sp.Adopt(claim); err != nil {
+	if claim, err = s.sp.Adopt(claim); err != nil {
 		s.fault(err)
 		s.order.awaitTime(e, s.now.Add(2*time.Second))
 		return

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,7 +182,7 @@ func (s *session) prepare(j *job) bool {
 		j.notice = ""
 	}
 	err = w.record.WriteStart(run.Start{
-		Run: j.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Queue: s.sp.Name(j.From),
+		Run: j.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Claim: j.Token, Queue: s.sp.Name(j.From),
 		Try: j.try, Tries: j.step.Tries, Phase: string(j.phase), Command: run.CommandLine(spec.Argv),
 	})
 	if err == nil {
@@ -236,7 +237,9 @@ func (s *session) handOver() {
 		}
 	}
 	for _, w := range s.workers {
-		if w.spent != nil && !w.spent.unwritten {
+		// A UOW that is still to get its next command, or its outcome written, has
+		// no witness of its last one but this record.
+		if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended {
 			s.fault(w.runner.Ack(w.spentRun))
 			w.spent = nil
 			s.more = true
@@ -307,29 +310,38 @@ func (s *session) departed(w *worker, ev run.Gone) {
 		s.await(j)
 		return
 	}
-	s.collect(j, w.record, "its runner ended without a word")
-	j.old = append(j.old, w.record)
+	j.dead = w.record // looked at in the next round
 }
 
 // retire removes a record nobody will write any more, once what was read from it
-// is on disk.
+// is on disk. An idle runner that still holds it is waited for: it goes when it
+// sees that its socket is closed.
 func (s *session) retire(r *run.Record) {
 	s.sp.After(func() error {
-		err := r.Remove("record:remove")
-		if err != nil {
-			return errors.Join(err, r.Close())
+		if held, err := r.Locked(); err != nil || !held {
+			return errors.Join(err, r.Remove("record:remove"))
 		}
+		go func() {
+			if r.Wait(context.Background()) == nil {
+				_ = r.Remove("record:remove") // what is left is removed at the next start
+			}
+			_ = r.Close()
+		}()
 		return nil
 	})
 	s.sp.Batch.Dir(s.sp.Run, 0)
 }
 
-// collect takes the end of a run whose runner is gone, or does without.
-func (s *session) collect(j *job, r *run.Record, why string) {
+// collect takes the end of a run whose runner is gone, or does without. A record
+// that can't be read is no reason to call a run interrupted: then everything is
+// looked at again from the beginning.
+func (s *session) collect(j *job, r *run.Record, why string) error {
+	j.old = append(j.old, r)
 	start, live, end, err := r.Read()
-	if err != nil {
-		s.fault(err)
+	if err != nil && !errors.Is(err, run.ErrDamaged) {
+		return err
 	}
+	s.fault(err)
 	switch {
 	case end != nil && start.Run == j.runID:
 		j.end = end
@@ -337,7 +349,7 @@ func (s *session) collect(j *job, r *run.Record, why string) {
 		// Its runner died before it forked: the next one gets it.
 		j.state = due
 		s.recovered(j.UOW, "its runner ended before it started anything; started by another one")
-		return
+		return nil
 	default:
 		if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
 			s.fault(err)
@@ -349,4 +361,5 @@ func (s *session) collect(j *job, r *run.Record, why string) {
 		s.turn(j, alive)
 	}
 	s.turn(j, ended)
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -26,28 +27,31 @@ const (
 	SubmitMark = time.Nanosecond
 )
 
-// look finds what changed in the live queues and judges it.
-func (s *session) look() error {
+// scan brings what is known of the live queues up to date.
+func (s *session) scan() error {
 	found, err := s.sp.Look(s.timer, s.now)
 	var lost *spool.LostError
 	if errors.As(err, &lost) {
-		return err
+		return lost
 	}
 	s.fault(err)
 	if s.timer {
 		s.scanned = time.Now()
 		moved, err := s.sp.Follow()
 		if errors.As(err, &lost) {
-			return err
+			return lost
 		}
 		s.fault(err)
 		found.Moved = append(found.Moved, moved...)
 		s.lookAround()
 	}
+	for _, q := range found.Back {
+		s.troubleSaid(fmt.Sprintf("%s is there again", s.sp.Dir(q).Path()))
+	}
 	for _, q := range found.Moved {
 		s.troubleSaid(fmt.Sprintf("%s was replaced by another directory; that one is followed from now on", s.sp.Dir(q).Path()))
 	}
-	if (len(found.Moved) > 0 || s.timer) && s.watch != nil {
+	if (len(found.Moved)+len(found.Back) > 0 || s.timer) && s.watch != nil {
 		if err := s.watch.Renew(); err != nil {
 			s.fault(err)
 		}
@@ -62,8 +66,27 @@ func (s *session) look() error {
 		s.unread = append(s.unread, e)
 		s.order.push(e)
 	}
-	s.order.clock(s.now)
-	return s.judge()
+	return nil
+}
+
+// look judges what was found, and what has become due.
+func (s *session) look() error {
+	if err := s.scan(); err != nil {
+		return err
+	}
+	for _, e := range s.order.clock(s.now) {
+		// What has expired is ended though no slot is free and nothing may start.
+		if t := termsOf(e); t != nil && e.State == spool.Accepted && e.Queue != spool.Hold {
+			if g := clockGate(t, s.now); g.fail != "" {
+				s.endUnstarted(e, flow.Fail, g.fail)
+			}
+		}
+	}
+	err := s.judge()
+	if len(s.unread) == 0 {
+		s.first = false
+	}
+	return err
 }
 
 // lookAround is what only the timer does, because nobody notifies us.

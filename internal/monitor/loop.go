@@ -12,7 +12,6 @@ import (
 
 	"simplejobq/internal/config"
 	"simplejobq/internal/run"
-	"simplejobq/internal/spool"
 )
 
 // event is what others send the loop.
@@ -87,7 +86,7 @@ func (s *session) round() error {
 		return s.broken
 	}
 	err := s.commit()
-	s.first, s.timer = false, false
+	s.timer = false
 	return err
 }
 
@@ -95,11 +94,6 @@ func (s *session) commit() error {
 	began := time.Now()
 	dirty := s.sp.Batch.Dirty()
 	err := s.sp.Commit()
-	var after *spool.AfterError
-	if errors.As(err, &after) {
-		s.fault(after.Err)
-		err = nil
-	}
 	if dirty {
 		s.stats.rounds++
 		s.stats.slowCommit = max(s.stats.slowCommit, time.Since(began))
@@ -176,6 +170,8 @@ func (s *session) tell() error {
 	written := s.digest.written
 	err := s.carryOut(func() error {
 		s.fault(s.flush())
+		// Second links go last: until then a crash has the end told once more.
+		s.fault(s.sp.ClearUp())
 		s.fault(s.writeDigest(false))
 		return nil
 	})

@@ -23,6 +23,12 @@ func (s *session) readMessages() error {
 		s.fault(err)
 		return nil
 	}
+	if len(lines) > 0 {
+		// A message may name what was dropped a moment ago.
+		if err := s.scan(); err != nil {
+			return err
+		}
+	}
 	for _, l := range lines {
 		s.obey(l)
 	}

@@ -209,13 +209,15 @@ func (o *order) due() time.Time {
 	return time.Unix(0, o.times[0].at)
 }
 
-// clock puts back those whose time has come.
-func (o *order) clock(now time.Time) {
+// clock puts back those whose time has come, and returns them.
+func (o *order) clock(now time.Time) (due []*spool.Entry) {
 	for len(o.times) > 0 && (o.times[0].entry.Gone || o.times[0].at <= now.UnixNano()) {
 		if e := heap.Pop(&o.times).(dueEntry).entry; !e.Gone {
 			o.push(e)
+			due = append(due, e)
 		}
 	}
+	return due
 }
 
 // settling is the files that have to be looked at again, by when.

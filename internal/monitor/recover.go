@@ -46,16 +46,17 @@ func (s *session) recover() error {
 		return err
 	}
 	for _, l := range links {
-		if err := s.recoverLink(l, here, records[l.Ino]); err != nil {
+		key := claimKey{l.Ino, l.Token}
+		if err := s.recoverLink(l, here, records[key]); err != nil {
 			return err
 		}
-		delete(records, l.Ino)
+		delete(records, key)
 	}
 	// What is left of the records belongs to UOWs that have left: nobody needs
 	// them once their runners have let go.
 	for _, list := range records {
 		for _, r := range list {
-			s.dropRecord(r)
+			s.retire(r.record)
 		}
 	}
 	if err := s.recoverEntries(here); err != nil {
@@ -65,7 +66,12 @@ func (s *session) recover() error {
 		return err
 	}
 	s.remember()
-	return s.commit()
+	if err := s.commit(); err != nil {
+		return err
+	}
+	s.fault(s.flush())
+	s.fault(s.sp.ClearUp())
+	return nil
 }
 
 func (s *session) recovered(name, text string) {
@@ -84,10 +90,17 @@ type found struct {
 	locked bool
 }
 
-// readRecords reads all run records, by the inode of the UOW they tell of, the
-// youngest run first.
-func (s *session) readRecords(names []string) (map[uint64][]found, error) {
-	all := map[uint64][]found{}
+// claimKey is one claim of one file. The inode alone would not do: it may have
+// been claimed before, put back, or belong to another file by now.
+type claimKey struct {
+	ino   uint64
+	token string
+}
+
+// readRecords reads all run records, by the claim they tell of, the youngest run
+// first.
+func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
+	all := map[claimKey][]found{}
 	for _, name := range names {
 		r, err := run.OpenRecord(s.sp.Run, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -107,49 +120,32 @@ func (s *session) readRecords(names []string) (map[uint64][]found, error) {
 			}
 			s.recovered(f.start.UOW, fmt.Sprintf("run record %s: %v", name, err))
 		}
-		ino := f.start.Ino
-		if f.start.Run == "" {
-			ino = 0
-		}
-		all[ino] = append(all[ino], f)
+		key := claimKey{f.start.Ino, f.start.Claim}
+		all[key] = append(all[key], f)
 	}
 	for _, list := range all {
 		slices.SortFunc(list, func(a, b found) int {
+			if here, there := run.Boot(a.start.Run) == s.boot, run.Boot(b.start.Run) == s.boot; here != there {
+				return map[bool]int{true: -1, false: 1}[here]
+			}
 			return cmp.Or(-cmp.Compare(len(a.start.Run), len(b.start.Run)), -cmp.Compare(a.start.Run, b.start.Run))
 		})
 	}
 	return all, nil
 }
 
-// dropRecord removes a record that is done with, as soon as nobody holds it.
-func (s *session) dropRecord(f found) {
-	if !f.locked {
-		s.retire(f.record)
-		return
-	}
-	go func() {
-		// An idle runner of the last monitor: it goes when it sees that its
-		// socket is closed, and takes the record with it if it can.
-		if f.record.Wait(context.Background()) == nil {
-			_ = f.record.Remove("record:remove")
-		}
-		_ = f.record.Close()
-	}()
-}
-
 // recoverLink goes on with one UOW that had been claimed.
 func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found) error {
 	c := l.Claimed
 	for _, n := range here {
-		if n.Ino == c.Ino {
-			c.Name = n.Name
+		if n.Ino != c.Ino {
+			continue
 		}
-	}
-	for i, f := range list {
-		if f.start.Dev != c.Dev {
-			s.dropRecord(f)
-			list = slices.Delete(list, i, i+1)
-			break
+		// A long name is cut in the link's; the file has all of it.
+		whole := c
+		whole.UOW = n.Name
+		if c.Name = n.Name; whole.Link() == c.Link() {
+			c.UOW = n.Name
 		}
 	}
 	if len(list) > 0 {
@@ -163,28 +159,33 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		return err
 	}
 	var u *uow.Unit
-	if head, err := s.readLink(c); err == nil {
-		u, err = uow.Parse(c.UOW, head)
-		if err == nil {
+	switch head, err := s.readLink(c); {
+	case err == nil:
+		if u, err = uow.Parse(c.UOW, head); err == nil {
 			c.Enqueued = u.Enqueued.UnixNano()
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, uow.ErrTooLarge):
 		return err
 	}
 	alive := slices.ContainsFunc(list, func(f found) bool { return f.locked && f.end == nil && f.start.Run != "" })
 	open := len(list) > 0 && (alive || list[0].end != nil || list[0].live.MayHaveRun(list[0].start.Run))
+	// Where STATUS tells no end, a file in an ended queue was put there by a person.
+	finished := place.Queue.Ended() && !alive && (!open || u != nil && u.Ended())
 	switch {
 	case place.Lost, place.Queue == spool.Executing:
-	case open && !place.Queue.Ended():
+	case finished:
+		// Its final move is done: the link was next to go. Whether that was told
+		// nobody knows.
+		s.drop(list)
+		s.retell(c, place, u)
+		return s.sp.DropSecond(c)
+	case open && place.Queue.Ended(): // it leaves from there when its run has ended
+	case open:
 		// A person moved it while its run went on.
 		if c.Name, err = s.sp.BringBack(c, place.Queue, place.Name); err != nil {
 			return err
 		}
 		s.recovered(c.UOW, "had been moved to "+s.sp.Name(place.Queue)+" while it ran; it is back")
-	case place.Queue.Ended() && !alive:
-		// Its final move is done, or a person's was: the link was next to go.
-		s.drop(list)
-		return s.sp.DropSecond(c)
 	case u != nil && u.Status.Kind == uow.Failed && len(list) == 0:
 		// On its way to fail-q without ever having started.
 		j := s.newJob(c, u)
@@ -203,9 +204,20 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 	return s.resume(c, u, list)
 }
 
+// retell tells the end of a UOW that may not have been told.
+func (s *session) retell(c spool.Claimed, place spool.Place, u *uow.Unit) {
+	ev := s.event("ended", place.Name)
+	ev.To = s.sp.Name(place.Queue)
+	if u != nil {
+		ev.Outcome, ev.Reason = u.Status.Kind, u.Status.Text
+	}
+	s.journal.Tell(ev)
+	s.say("recovered", place.Name, "had ended when the last monitor did: "+ev.Reason+", in "+ev.To)
+}
+
 func (s *session) drop(list []found) {
 	for _, f := range list {
-		s.dropRecord(f)
+		s.retire(f.record)
 	}
 }
 
@@ -229,9 +241,9 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	f := list[0]
 	// The records go when the UOW has left: until STATUS is on disk they alone tell
 	// that something ran.
-	for _, f := range list {
-		if !f.locked || f.end != nil {
-			j.old = append(j.old, f.record)
+	for i, f := range list {
+		if i > 0 || f.end != nil || !f.locked && !f.live.MayHaveRun(f.start.Run) {
+			j.old = append(j.old, f.record) // of the others await or collect take care
 		}
 	}
 	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
@@ -258,7 +270,9 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
 	default:
 		j.state = alive
-		s.collect(j, f.record, s.whyLost(f))
+		if err := s.collect(j, f.record, s.whyLost(f)); err != nil {
+			return err
+		}
 		s.recovered(j.UOW, label(j)+" interrupted: "+j.lost)
 	}
 	return nil
@@ -319,8 +333,8 @@ func (s *session) recoverEdited(c spool.Claimed, list []found) error {
 		j.record, j.state = f.record, alive
 		s.await(j)
 	default:
-		j.state, j.old = alive, append(j.old, f.record)
-		s.collect(j, f.record, s.whyLost(f))
+		j.state = alive
+		return s.collect(j, f.record, s.whyLost(f))
 	}
 	return nil
 }
@@ -342,8 +356,7 @@ func (s *session) adopted(j *job) {
 		return
 	}
 	j.stop()
-	s.collect(j, j.record, "its runner ended without a word")
-	j.old, j.record = append(j.old, j.record), nil
+	j.dead, j.record = j.record, nil // looked at in the next round
 }
 
 // recoverEntries deals with what lies in currently-executing without a second
@@ -386,7 +399,8 @@ func (s *session) stranger(n durable.Name) {
 	free := s.slots < s.conf.Slots && s.mayStart() == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
 	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
 		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}
-		if err := s.sp.Adopt(claim); err != nil {
+		claim, err := s.sp.Adopt(claim)
+		if err != nil {
 			s.fault(err)
 			return
 		}
@@ -440,9 +454,8 @@ func (s *session) clearWork() error {
 		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "w") {
 			continue
 		}
-		if err := s.work_.RemoveAll("work:remove", name); err != nil {
-			return err
-		}
+		// What a job left and nobody can remove stays, and is said.
+		s.fault(s.work_.RemoveAll("work:remove", name))
 	}
 	return nil
 }

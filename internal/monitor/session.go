@@ -237,9 +237,26 @@ func (s *session) close() {
 	if s.inbox != nil {
 		_ = s.inbox.Close()
 	}
-	for _, l := range []interface{ Close() error }{s.says, s.journal} {
-		if l != nil {
-			_ = l.Close()
+	if s.says != nil {
+		_ = s.says.Close()
+	}
+	if s.journal != nil {
+		_ = s.journal.Close()
+	}
+	for _, w := range s.workers {
+		<-w.runner.Done()
+		if w.record != nil {
+			_ = w.record.Close()
+		}
+	}
+	for _, j := range s.jobs {
+		for _, r := range append(j.old, j.record) {
+			if r != nil {
+				_ = r.Close()
+			}
+		}
+		if j.work != nil {
+			_ = j.work.dir.Close()
 		}
 	}
 	for _, w := range s.spare {

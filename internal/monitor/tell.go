@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,13 @@ func (s *session) event(kind, uow string) messages.Event {
 // has the loop try again soon. An error nobody expected changes no UOW's state.
 func (s *session) fault(err error) {
 	if err == nil || s.viewing {
+		return
+	}
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		for _, e := range several.Unwrap() {
+			s.fault(e)
+		}
 		return
 	}
 	text := err.Error()

@@ -86,9 +86,13 @@ func (v *View) read() (err error) {
 // readJobs finds out what is executing.
 func (v *View) readJobs() error {
 	s := v.s
-	_, names, err := s.sp.Seconds()
+	links, names, err := s.sp.Seconds()
 	if err != nil {
 		return err
+	}
+	tokens := map[uint64]string{}
+	for _, l := range links {
+		tokens[l.Ino] = l.Token
 	}
 	records := map[uint64]found{}
 	for _, name := range names {
@@ -96,7 +100,7 @@ func (v *View) readJobs() error {
 		if err != nil {
 			return err
 		}
-		if o, ok := records[f.start.Ino]; f.start.Run != "" && (!ok || f.start.Run > o.start.Run) {
+		if o, ok := records[f.start.Ino]; f.start.Run != "" && f.start.Claim == tokens[f.start.Ino] && (!ok || f.start.Run > o.start.Run) {
 			records[f.start.Ino] = f
 		}
 	}
@@ -109,7 +113,7 @@ func (v *View) readJobs() error {
 		if err != nil {
 			continue // foreign, or gone by now: counted, not told of
 		}
-		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}, u)
+		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: u.Enqueued.UnixNano()}, u)
 		j.state, j.phase = due, flow.Command
 		if f, ok := records[n.Ino]; ok {
 			j.UOW, j.runID, j.try, j.phase = f.start.UOW, f.start.Run, f.start.Try, flow.Phase(f.start.Phase)

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -16,7 +17,6 @@ type work struct {
 	dir                   *durable.Dir
 	name                  string
 	output, store, shared string
-	made                  [2]int64 // times of change of store and shared when they were empty
 }
 
 var workDirs = [2]string{"store", "shared"}
@@ -29,7 +29,7 @@ func (s *session) openWork(name string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{dir: d, name: name, output: d.Join("output"), store: d.Join("store"), shared: d.Join("shared"), made: [2]int64{-1, -1}}
+	w := &work{dir: d, name: name, output: d.Join("output"), store: d.Join("store"), shared: d.Join("shared")}
 	for _, sub := range workDirs {
 		if err := d.Mkdir("work:mkdir", sub, 0o755); err != nil {
 			d.Close()
@@ -58,9 +58,8 @@ func (w *work) clear(shared bool) error {
 		if i == 1 && !shared {
 			continue
 		}
-		st, err := w.dir.Stat(sub)
-		if err == nil && st.Ctime == w.made[i] {
-			continue // nobody touched it
+		if w.untouched(sub) {
+			continue
 		}
 		if err := w.dir.RemoveAll("work:remove", sub); err != nil {
 			return err
@@ -68,12 +67,21 @@ func (w *work) clear(shared bool) error {
 		if err := w.dir.Mkdir("work:mkdir", sub, 0o755); err != nil {
 			return err
 		}
-		if st, err = w.dir.Stat(sub); err != nil {
-			return err
-		}
-		w.made[i] = st.Ctime
 	}
 	return nil
+}
+
+// untouched reports an empty directory: the usual case, and much cheaper than a
+// new one.
+func (w *work) untouched(sub string) bool {
+	d, err := w.dir.Sub(sub)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	empty := true
+	err = d.List(func(durable.Name) bool { empty = false; return false })
+	return err == nil && empty
 }
 
 // ownWork is the name of the work directory of a UOW that may be tried again.
@@ -88,16 +96,27 @@ func (s *session) workFor(j *job) (*work, error) {
 		if j.work != nil {
 			return j.work, nil
 		}
-		if n := len(s.spare); n > 0 {
-			j.work, s.spare = s.spare[n-1], s.spare[:n-1]
-		} else {
-			// A name no other session used: an adopted run may still work in its own.
-			var err error
-			if j.work, err = s.openWork("w" + strconv.FormatInt(time.Now().UnixNano(), 36)); err != nil {
-				return nil, err
+		for n := len(s.spare); n > 0; n = len(s.spare) {
+			w := s.spare[n-1]
+			s.spare = s.spare[:n-1]
+			err := w.clear(true)
+			if err == nil {
+				j.work = w
+				return w, nil
 			}
+			// A job left what can't be removed, a mount say: set aside.
+			s.fault(errors.Join(err, w.dir.Close()))
 		}
-		return j.work, j.work.clear(true)
+		// A name no other session used: an adopted run may still work in its own.
+		w, err := s.openWork("w" + strconv.FormatInt(time.Now().UnixNano(), 36))
+		if err == nil {
+			err = w.clear(true)
+		}
+		if err != nil {
+			return nil, err
+		}
+		j.work = w
+		return w, nil
 	}
 	if j.work == nil {
 		var err error

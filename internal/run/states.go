@@ -9,6 +9,7 @@ import (
 type Start struct {
 	Run, UOW    string
 	Dev, Ino    uint64 // of the unit of work
+	Claim       string // which of the claims of that inode
 	Queue       string // it came from
 	Try, Tries  int
 	Step, Phase string
@@ -67,6 +68,7 @@ func (s *Start) put(a *area) {
 	a.text("uow", s.UOW)
 	a.number("dev", int64(s.Dev))
 	a.number("ino", int64(s.Ino))
+	a.text("claim", s.Claim)
 	a.text("queue", s.Queue)
 	a.number("try", int64(s.Try))
 	a.number("tries", int64(s.Tries))
@@ -85,6 +87,8 @@ func (s *Start) field(key, value string) (err error) {
 		s.Dev, err = readUnsigned(value)
 	case "ino":
 		s.Ino, err = readUnsigned(value)
+	case "claim":
+		s.Claim = value
 	case "queue":
 		s.Queue = value
 	case "try":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -207,7 +208,7 @@ func (s *Spool) publish(a *Acceptance) error {
 		return errors.Join(err, s.Tmp.Remove("accept:remove", tmp))
 	}
 	// Crash window: the original in tmp, see Clear.
-	if err := s.unchanged(tmp, a.Content.Stat); err != nil {
+	if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {
 		back := dir.Exchange("accept:back", e.Name, s.Tmp, tmp)
 		if back == nil {
 			back = s.Tmp.Remove("accept:remove", tmp)
@@ -230,8 +231,8 @@ func (s *Spool) nowCalled(e *Entry) error {
 	return nil
 }
 
-func (s *Spool) unchanged(tmp string, read durable.Stat) error {
-	f, err := s.Tmp.Open(tmp)
+func unchanged(dir *durable.Dir, name string, read durable.Stat) error {
+	f, err := dir.Open(name)
 	if err != nil {
 		return errors.Join(ErrChanged, err)
 	}
@@ -249,24 +250,37 @@ func (s *Spool) unchanged(tmp string, read durable.Stat) error {
 // into it, the original is found in tmp by its name there and put back.
 func (s *Spool) publishByTurns(a *Acceptance) error {
 	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp.name
-	out := outName(e.Queue, e.Name)
+	// A directory of its own, so that it keeps its whole name.
+	st := a.Content.Stat
+	s.seq++
+	outName := fmt.Sprintf("out-%d-%d-%d-%d-%d", s.seq, e.Queue, st.Ino, st.Size, st.Mtime)
 	discard := func(err error) error { return errors.Join(err, s.Tmp.Remove("accept:remove", tmp)) }
-	if err := dir.Move("accept:out", e.Name, s.Tmp, out); err != nil {
+	if err := s.Tmp.Mkdir("accept:mkdir", outName, 0o700); err != nil {
 		return discard(err)
 	}
-	if err := s.unchanged(out, a.Content.Stat); err != nil {
-		return discard(errors.Join(err, s.Tmp.Move("accept:back", out, dir, e.Name)))
+	out, err := s.Tmp.Sub(outName)
+	if err != nil {
+		return discard(err)
 	}
-	if err := s.Tmp.Move("accept:in", tmp, dir, e.Name); err != nil {
-		return discard(errors.Join(err, s.Tmp.Move("accept:back", out, dir, e.Name)))
+	remove := func() error { return errors.Join(out.Close(), s.Tmp.RemoveAll("accept:remove", outName)) }
+	if err := dir.Move("accept:out", e.Name, out, e.Name); err != nil {
+		return discard(errors.Join(err, remove()))
 	}
+	// Crash window: the original in tmp, and our copy too. Clear puts it back.
+	err = unchanged(out, e.Name, st)
+	if err == nil {
+		err = s.Tmp.Move("accept:in", tmp, dir, e.Name)
+	}
+	if err != nil {
+		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
+			return errors.Join(err, back, out.Close()) // Clear finds it
+		}
+		return discard(errors.Join(err, remove()))
+	}
+	// Crash window: the original in tmp, our copy is not there any more.
 	s.changed(e.Queue)
-	s.After(func() error { return s.Tmp.Remove("accept:remove", out) })
+	s.After(remove)
 	return s.nowCalled(e)
-}
-
-func outName(q Queue, name string) string {
-	return cut("out-"+strconv.Itoa(int(q))+"-"+name, nameMax)
 }
 
 // Clear clears .monitor/tmp at start. What is certainly ours goes; an original
@@ -278,8 +292,10 @@ func (s *Spool) Clear() (said []string, err error) {
 		return nil, err
 	}
 	var errs []error
+	// Originals first: whether a copy came in is told by its not being here.
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
 	for _, name := range names {
-		text, err := s.clear(name)
+		text, err := s.clear(name, names)
 		if text != "" {
 			said = append(said, text)
 		}
@@ -288,7 +304,7 @@ func (s *Spool) Clear() (said []string, err error) {
 	return said, errors.Join(errs...)
 }
 
-func (s *Spool) clear(name string) (string, error) {
+func (s *Spool) clear(name string, all []string) (string, error) {
 	st, err := s.Tmp.Stat(name)
 	if err != nil {
 		if isMissing(err) {
@@ -296,21 +312,8 @@ func (s *Spool) clear(name string) (string, error) {
 		}
 		return "", err
 	}
-	if rest, ok := strings.CutPrefix(name, "out-"); ok {
-		queue, original, _ := strings.Cut(rest, "-")
-		n, err := strconv.Atoi(queue)
-		if err != nil || n < 0 || n >= int(Queues) || original == "" {
-			return "", s.Tmp.RemoveAll("clear:remove", name)
-		}
-		q := Queue(n)
-		if _, there, err := s.Find(q, original); err != nil {
-			return "", err // nobody knows whether its copy came in: it stays
-		} else if there {
-			return "", s.Tmp.Remove("clear:remove", name)
-		}
-		s.changed(q)
-		return fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s", original, s.Name(q)),
-			s.Tmp.Move("clear:back", name, s.dirs[q], original)
+	if strings.HasPrefix(name, "out-") {
+		return s.clearOut(name, all)
 	}
 	var seq, ino uint64
 	var size, mtime int64
@@ -325,4 +328,53 @@ func (s *Spool) clear(name string) (string, error) {
 			s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
 	}
 	return "", s.Tmp.RemoveAll("clear:remove", name)
+}
+
+// clearOut looks at an original that was taken out of its queue by turns. Its copy
+// came in if it is not in tmp any more; only then, and only if nobody wrote to
+// the original since, is that one too many.
+func (s *Spool) clearOut(name string, all []string) (text string, err error) {
+	var seq, q int
+	var ino uint64
+	var size, mtime int64
+	if n, _ := fmt.Sscanf(name, "out-%d-%d-%d-%d-%d", &seq, &q, &ino, &size, &mtime); n != 5 || q < 0 || q >= int(Queues) {
+		return "", s.Tmp.RemoveAll("clear:remove", name)
+	}
+	dir, err := s.Tmp.Sub(name)
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	var original durable.Name
+	if err := dir.List(func(n durable.Name) bool { original = n; return false }); err != nil {
+		return "", err
+	}
+	if original.Name != "" {
+		st, err := dir.Stat(original.Name)
+		if err != nil {
+			return "", err
+		}
+		waiting := slices.ContainsFunc(all, func(n string) bool {
+			var seq, of uint64
+			k, _ := fmt.Sscanf(n, "accept-%d-%d-", &seq, &of)
+			return k == 2 && of == ino
+		})
+		if waiting || st.Size != size || st.Mtime != mtime {
+			to := Queue(q)
+			newName := original.Name
+			if _, there, err := s.Find(to, newName); err != nil {
+				return "", err
+			} else if there {
+				if newName, err = s.free(to, newName); err != nil {
+					return "", err
+				}
+			}
+			if err := dir.Move("clear:back", original.Name, s.dirs[to], newName); err != nil {
+				return "", err
+			}
+			s.changed(to)
+			text = fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s as %s", original.Name, s.Name(to), newName)
+		}
+	}
+	return text, s.Tmp.RemoveAll("clear:remove", name)
 }

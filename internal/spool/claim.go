@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"simplejobq/internal/durable"
 )
@@ -18,16 +19,20 @@ type Claimed struct {
 	From     Queue
 	Ino      uint64
 	Dev      uint64
+	Token    string // of this claim: an inode may be claimed again, or belong to another file
 	Enqueued int64
 }
 
 // Link is the name of the second link of a claimed UOW in .monitor/run: it leads
 // to the inode wherever people move the file, and it tells the UOW's name.
-func (c Claimed) Link() string { return LinkName(c.Ino, c.UOW) }
+func (c Claimed) Link() string {
+	return cut("u"+strconv.FormatUint(c.Ino, 10)+"-"+c.Token+"-"+c.UOW, nameMax)
+}
 
-// LinkName is the second link of the inode claimed under name.
-func LinkName(ino uint64, name string) string {
-	return cut("u"+strconv.FormatUint(ino, 10)+"-"+name, nameMax)
+// token is one that no claim had before.
+func (s *Spool) token() string {
+	s.last = max(time.Now().UnixNano(), s.last+1)
+	return strconv.FormatInt(s.last, 36)
 }
 
 // Claim takes an accepted file into currently-executing. Under one lease it is
@@ -39,7 +44,15 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 	if err != nil {
 		return c, err
 	}
-	defer f.Close() // and the lease with it
+	taken := false
+	defer func() {
+		f.Unlease()
+		if !taken {
+			f.Close()
+		} else if e := s.Batch.File(f); err == nil { // cp did not sync it
+			err = e
+		}
+	}()
 	content, err := read(f, head)
 	if err != nil {
 		return c, err
@@ -51,8 +64,8 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 	if err := judge(content); err != nil {
 		return c, err
 	}
-	c = Claimed{UOW: e.Name, At: Executing, From: e.Queue, Ino: st.Ino, Dev: st.Dev, Enqueued: e.Enqueued}
-	if err := s.second(from, e.Name, c); err != nil {
+	c = Claimed{UOW: e.Name, At: Executing, From: e.Queue, Ino: st.Ino, Dev: st.Dev, Token: s.token(), Enqueued: e.Enqueued}
+	if err := from.Link("claim:link", e.Name, s.Run, c.Link()); err != nil {
 		return c, err
 	}
 	// Crash window: a second link of a queued file, removed at start.
@@ -70,24 +83,15 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 		return c, errors.Join(ErrChanged, err, back, s.Run.Remove("claim:unlink", c.Link()))
 	}
 	s.leave(e)
+	taken = true
 	return c, nil
 }
 
-func (s *Spool) second(dir *durable.Dir, name string, c Claimed) error {
-	err := dir.Link("claim:link", name, s.Run, c.Link())
-	if errors.Is(err, fs.ErrExist) {
-		// Left over by a claim that was given back.
-		if st, e := s.Run.Stat(c.Link()); e == nil && st.Ino == c.Ino {
-			return nil
-		}
-	}
-	return err
-}
-
-// Adopt gives a file that lies in currently-executing already its second link.
-func (s *Spool) Adopt(c Claimed) error {
+// Adopt gives a file its second link where it lies.
+func (s *Spool) Adopt(c Claimed) (Claimed, error) {
+	c.Token = s.token()
 	s.Batch.Dir(s.Run, 0)
-	return s.second(s.dirs[c.At], c.Name, c)
+	return c, s.dirs[c.At].Link("claim:link", c.Name, s.Run, c.Link())
 }
 
 // Place is where a running UOW's file is.
@@ -116,6 +120,9 @@ func (s *Spool) Where(c Claimed) (Place, error) {
 		}
 	}
 	link, err := s.Run.Stat(c.Link())
+	if isMissing(err) {
+		link.Links, err = 2, nil // somebody cleared our directory: the file may be anywhere
+	}
 	if err != nil || link.Links < 2 {
 		return Place{Lost: true}, err
 	}
@@ -133,6 +140,33 @@ func (s *Spool) Where(c Claimed) (Place, error) {
 		}
 	}
 	return Place{Lost: true}, nil
+}
+
+// ErrVanished is a claimed UOW that somebody removed with all its names.
+var ErrVanished = errors.New("its file was removed, and its second link too")
+
+// Open opens a claimed UOW for writing in place, through its second link:
+// wherever people moved it, it is the inode that ran.
+func (s *Spool) Open(site durable.Site, c Claimed) (*durable.File, error) {
+	f, err := s.Run.OpenWrite(site, c.Link())
+	if !isMissing(err) {
+		return f, err
+	}
+	place, err := s.Where(c)
+	if err != nil {
+		return nil, err
+	}
+	if place.Lost {
+		return nil, ErrVanished
+	}
+	if f, err = s.dirs[place.Queue].OpenWrite(site, place.Name); err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || st.Ino != c.Ino {
+		f.Close()
+		return nil, errors.Join(ErrChanged, err)
+	}
+	return f, nil
 }
 
 // Finish moves a UOW to where its end leads, from wherever people put it. strange
@@ -161,7 +195,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, strange, err
 	}
-	s.After(func() error { return s.Run.Remove("finish:unlink", c.Link()) })
+	s.After(func() error { return s.DropSecond(c) })
 	if s.index[to] != nil {
 		st, err := s.dirs[to].Stat(m.NewName)
 		if err != nil {
@@ -177,6 +211,9 @@ func (s *Spool) publishLink(c Claimed, to Queue) (Moved, error) {
 	m := Moved{Name: c.Name, NewName: c.UOW, From: c.At, To: to}
 	for range 100 {
 		err := s.Run.Link("finish:link", c.Link(), s.dirs[to], m.NewName)
+		if isMissing(err) {
+			return m, ErrVanished
+		}
 		if err == nil {
 			s.changed(to)
 			return m, nil
@@ -227,7 +264,8 @@ func (s *Spool) Seconds() (links []Second, records []string, err error) {
 			records = append(records, name)
 			continue
 		}
-		number, uow, ok := strings.Cut(strings.TrimPrefix(name, "u"), "-")
+		number, rest, _ := strings.Cut(strings.TrimPrefix(name, "u"), "-")
+		token, uow, ok := strings.Cut(rest, "-")
 		ino, err := strconv.ParseUint(number, 10, 64)
 		if !ok || err != nil || name[0] != 'u' {
 			continue // not ours to judge
@@ -237,7 +275,8 @@ func (s *Spool) Seconds() (links []Second, records []string, err error) {
 			return nil, nil, err
 		}
 		if st.Ino == ino {
-			links = append(links, Second{Claimed{UOW: uow, Name: uow, At: Executing, From: Wait, Ino: ino, Dev: st.Dev, Enqueued: st.Mtime}, st.Links})
+			c := Claimed{UOW: uow, Name: uow, At: Executing, From: Wait, Ino: ino, Dev: st.Dev, Token: token, Enqueued: st.Mtime}
+			links = append(links, Second{c, st.Links})
 		}
 	}
 	return links, records, nil

@@ -57,6 +57,7 @@ type Survey struct {
 	Fresh   []*Entry // new or changed
 	Gone    []*Entry
 	Moved   []Queue // directories that were replaced, and are followed from now on
+	Back    []Queue // directories that were away and are there again
 	Readmes []Queue // directories with more than one README, perhaps
 }
 
@@ -73,21 +74,25 @@ func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
 		s.hints[q] = hints{}
 		s.mu.Unlock()
 		if timer || h.lost || s.lost[q] {
+			was := s.dirs[q]
 			moved, err := s.follow(q)
 			if err != nil {
 				errs = append(errs, err)
+				s.hint(q, func(x *hints) { x.all = true }) // still to be looked at
 				continue
 			}
-			if moved {
+			switch {
+			case moved && s.dirs[q].Same(was):
+				found.Back = append(found.Back, q)
+				h.all = true
+			case moved:
 				found.Moved = append(found.Moved, q)
 				s.index[q].forget(&found)
 			}
 		}
 		if err := s.lookAt(q, h, timer, now, &found); err != nil {
 			errs = append(errs, err)
-			s.mu.Lock() // what was not looked at is still to be looked at
-			s.hints[q].all = true
-			s.mu.Unlock()
+			s.hint(q, func(x *hints) { x.all = true })
 		}
 	}
 	return found, errors.Join(errs...)

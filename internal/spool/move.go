@@ -129,10 +129,10 @@ func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 		}
 	}
 	if err := s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target); errors.Is(err, fs.ErrExist) {
-		// A reason whose file somebody took away.
+		// A reason whose file somebody took away, or a refused file of that name.
 		other, err := s.free(Trash, target)
 		if err == nil {
-			err = s.dirs[Trash].Move("refuse:displace", target, s.dirs[Trash], other)
+			err = s.displace("refuse", Trash, target, other)
 		}
 		if err == nil {
 			err = s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target)

@@ -70,6 +70,7 @@ type Spool struct {
 	Batch *durable.Batch // what was changed since the last commit
 	after []func() error // what may be done once that is on disk
 	seq   int            // names of temporaries
+	last  int64          // the last token
 	moved *arrivals
 
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
@@ -208,6 +209,9 @@ func Make(layout Layout) error {
 
 // Close gives all descriptors back.
 func (s *Spool) Close() {
+	if s.Batch != nil {
+		s.Batch.Discard()
+	}
 	if s.moved != nil {
 		s.moved.close()
 	}
@@ -289,34 +293,27 @@ func (s *Spool) Watched() (string, error) {
 // After has f done once what was changed so far is on disk.
 func (s *Spool) After(f func() error) { s.after = append(s.after, f) }
 
-// Commit makes durable what was changed since the last one, then does what
-// waited for that. An error of the commit itself is final: the caller must open
-// the spool anew and look.
+// Commit makes durable what was changed since the last one. An error is final:
+// the caller must open the spool anew and look.
 func (s *Spool) Commit() error {
 	if err := s.Batch.Commit("round:commit"); err != nil {
 		return err
 	}
 	s.Batch = s.Batch.Next()
+	return nil
+}
+
+// ClearUp does what waited for the commit. An error is trouble, no more: what is
+// left over is found at the next start.
+func (s *Spool) ClearUp() error {
 	after := s.after
 	s.after = nil
 	var errs []error
 	for _, f := range after {
 		errs = append(errs, f())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return &AfterError{err}
-	}
-	return nil
+	return errors.Join(errs...)
 }
-
-// AfterError is trouble with clearing up after a commit that succeeded: what is
-// left over is found at the next start.
-type AfterError struct{ Err error }
-
-func (e *AfterError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the cause to errors.Is.
-func (e *AfterError) Unwrap() error { return e.Err }
 
 func (s *Spool) changed(qs ...Queue) {
 	for _, q := range qs {

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/fsnotify/fsnotify"
@@ -41,11 +42,13 @@ func (s *Spool) Watch(file string, wake func()) (*Watcher, error) {
 func (w *Watcher) Renew() error {
 	var errs []error
 	for path := range w.paths {
-		errs = append(errs, w.fs.Add(path))
+		if err := w.fs.Add(path); err != nil && !isMissing(err) { // whoever looks says that it is gone
+			errs = append(errs, fmt.Errorf("watch %s: %w", path, err))
+		}
 	}
 	// The file may be missing for a moment, while an editor saves it.
 	if err := w.fs.Add(w.extra); err != nil && !isMissing(err) {
-		errs = append(errs, err)
+		errs = append(errs, fmt.Errorf("watch %s: %w", w.extra, err))
 	}
 	return errors.Join(errs...)
 }
