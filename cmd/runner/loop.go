@@ -25,8 +25,9 @@ type runner struct {
 	dir  *durable.Dir
 	rec  *run.Own
 	sig  *signals
-	sock int // -1: no monitor (any more)
-	null int // /dev/null, the jobs' standard input
+	sock int  // -1: no monitor (any more)
+	mute bool // nobody reads what we tell
+	null int  // /dev/null, the jobs' standard input
 
 	in      []byte    // from the socket, not yet a whole message
 	idle    time.Time // when to give memory back, if no command came by then
@@ -214,16 +215,19 @@ func (r *runner) obey(kind byte, body []byte) bool {
 // tell sends a message. The monitor reads each answer before it asks again, so
 // there is always room; where there is none it has to read the record instead.
 func (r *runner) tell(kind byte, body []byte) {
-	if r.sock < 0 {
+	if r.sock < 0 || r.mute {
 		return
 	}
 	b := run.AppendMessage(nil, kind, body)
-	for len(b) > 0 && r.sock >= 0 {
+	for len(b) > 0 && !r.mute {
 		n, err := unix.SendmsgN(r.sock, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err == nil {
 			b = b[n:]
 		} else if err != unix.EINTR {
-			r.alone()
+			// Nobody listens any more. What was sent to us before that, a wish to
+			// end the command for one, is still to be read up to its end.
+			r.mute = true
+			_ = unix.Shutdown(r.sock, unix.SHUT_WR)
 		}
 	}
 }
@@ -257,7 +261,7 @@ func (r *runner) giveBack(now time.Time) {
 }
 
 // unattended reports whether nobody else is going to sync what this run wrote.
-func (r *runner) unattended() bool { return r.sock < 0 || r.sig.term.Load() }
+func (r *runner) unattended() bool { return r.sock < 0 || r.mute || r.sig.term.Load() }
 
 func startedMessage(id string, pid int) []byte {
 	return []byte(id + "\x00" + strconv.Itoa(pid))

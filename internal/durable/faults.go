@@ -35,8 +35,7 @@ func init() {
 	}
 	f, err := parseFault(plan)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(2) // before main: nothing is open yet
+		panic(fmt.Sprintf("%s: %v", name, err))
 	}
 	if trace != "" {
 		f.trace, _ = unix.Open(trace, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC, 0o644)

@@ -245,9 +245,12 @@ func (f *File) TakeOwner(site Site, from *File) error {
 		return fail(site, f.path, err)
 	}
 	const acl = "system.posix_acl_access"
-	b := make([]byte, 64<<10)
-	n, err := unix.Fgetxattr(from.fd, acl, b)
+	n, err := unix.Fgetxattr(from.fd, acl, nil)
 	if err != nil { // none, or a file system without: the mode says all there is
+		return nil
+	}
+	b := make([]byte, n)
+	if n, err = unix.Fgetxattr(from.fd, acl, b); err != nil {
 		return nil
 	}
 	if err := unix.Fsetxattr(f.fd, acl, b[:n], 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) {

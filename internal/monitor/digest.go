@@ -22,7 +22,8 @@ import (
 // that are not indexed.
 type digestState struct {
 	written time.Time
-	due     time.Time // when the next may be written, zero if nothing changed
+	due     time.Time // when the next is to be written, zero if nothing changed
+	stale   bool      // something changed since the last one
 	counts  [spool.Queues]count
 }
 
@@ -73,14 +74,22 @@ func (s *session) remember() {
 // interval. afero carries what needs no durability.
 func (s *session) writeDigest(last bool) error {
 	now := time.Now()
-	if next := s.digest.written.Add(time.Duration(s.conf.Status.Interval)); !last && now.Before(next) {
-		s.digest.due = next
-		return nil
+	interval := time.Duration(s.conf.Status.Interval)
+	if !last {
+		if len(s.jobs) > 0 && now.Sub(s.digest.written) >= 10*max(interval, time.Second) {
+			s.digest.stale = true // the last line of output changes without a round
+		}
+		if !s.digest.stale {
+			return nil
+		}
+		if next := s.digest.written.Add(interval); now.Before(next) {
+			s.digest.due = next
+			return nil
+		}
 	}
-	s.digest.written, s.digest.due = now, time.Time{}
+	s.digest.written, s.digest.due, s.digest.stale = now, time.Time{}, false
 	if len(s.jobs) > 0 {
-		// The last line of output and how long it runs change without a round.
-		s.digest.due = now.Add(max(10*time.Duration(s.conf.Status.Interval), 10*time.Second))
+		s.digest.due = now.Add(10 * max(interval, time.Second))
 	}
 	d := s.compose(now)
 	d.Monitor.Gone = last

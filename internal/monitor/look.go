@@ -267,7 +267,7 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		need = 0
 	case c.Writer == durable.Unknown:
 		need = max(need, blindSettle)
-	case c.MovedIn(e):
+	case s.sp.MovedIn(e, c):
 		need = 0
 	}
 	if still < need {

@@ -46,7 +46,11 @@ func (s *session) work(ctx context.Context) error {
 		s.journal.Tell(s.event("down", ""))
 		s.say("down", "", s.farewell())
 		s.notify("STOPPING=1\nSTATUS=" + s.farewell())
-		err = s.carryOut(func() error { return errors.Join(s.flush(), s.writeDigest(true)) })
+		// What a full disk does not take now is no reason to stay.
+		err = s.carryOut(func() error {
+			s.fault(errors.Join(s.flush(), s.sp.ClearUp(), s.writeDigest(true)))
+			return nil
+		})
 	}
 	return err
 }
@@ -95,6 +99,7 @@ func (s *session) commit() error {
 	dirty := s.sp.Batch.Dirty()
 	err := s.sp.Commit()
 	if dirty {
+		s.digest.stale = true
 		s.stats.rounds++
 		s.stats.slowCommit = max(s.stats.slowCommit, time.Since(began))
 		s.stats.slowRound = max(s.stats.slowRound, time.Since(s.now))
@@ -163,6 +168,7 @@ func gettid() int { return unix.Gettid() }
 func (s *session) tell() error {
 	tells := s.tells
 	s.tells = nil
+	s.digest.stale = s.digest.stale || len(tells) > 0 || len(s.launch) > 0
 	for _, f := range tells {
 		f()
 	}
@@ -268,6 +274,7 @@ func (s *session) absorb(ctx context.Context) {
 			s.adopted(ev.job)
 		case evReady:
 			s.ready.answered(ev.ready, time.Now())
+			s.digest.stale = true
 		}
 	}
 	if ctx.Err() != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -276,7 +277,17 @@ func (s *session) killJob(m messages.Message) {
 func (s *session) kill(j *job) (string, bool) {
 	const reason = "killed by request"
 	switch j.state {
-	case due, starting:
+	case due:
+		if j.cleaning {
+			return "not done: its clean-up is about to start; the outcome stands", false
+		}
+		// Between two commands, or not started yet: it ends here and now, so that
+		// the wish can't get lost.
+		s.turn(j, judged)
+		j.end = nil
+		s.conclude(j, flow.Fail, "killed by request before its "+string(j.phase)+" was started")
+		return "ended before its " + string(j.phase) + " was started", true
+	case starting:
 		j.killed = reason
 		return "it is about to start; it is ended as soon as it has", true
 	case alive:

@@ -35,7 +35,7 @@ func (r *readiness) why(s *session) string {
 	if !fresh && !r.asking {
 		r.asking, r.command = true, command
 		argv := append(append([]string(nil), s.conf.Job.Shell...), command)
-		env := append(s.account.env(s.conf), "MONITOR_ROOT="+s.conf.Root)
+		env := append(s.account.env(s.conf, false), "MONITOR_ROOT="+s.conf.Root)
 		dir := s.conf.Root
 		go func() { s.send(event{kind: evReady, ready: ask(argv, env, dir)}) }()
 	}

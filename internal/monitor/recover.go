@@ -206,13 +206,15 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 
 // retell tells the end of a UOW that may not have been told.
 func (s *session) retell(c spool.Claimed, place spool.Place, u *uow.Unit) {
+	moved := s.event("moved", place.Name)
+	moved.From, moved.To = s.sp.Name(spool.Executing), s.sp.Name(place.Queue)
+	s.journal.Tell(moved)
 	ev := s.event("ended", place.Name)
-	ev.To = s.sp.Name(place.Queue)
 	if u != nil {
 		ev.Outcome, ev.Reason = u.Status.Kind, u.Status.Text
 	}
 	s.journal.Tell(ev)
-	s.say("recovered", place.Name, "had ended when the last monitor did: "+ev.Reason+", in "+ev.To)
+	s.say("recovered", place.Name, "had ended when the last monitor did: "+ev.Reason+", in "+moved.To)
 }
 
 func (s *session) drop(list []found) {

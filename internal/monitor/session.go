@@ -175,6 +175,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: map[string]bool{}, seen: map[string]bool{}, blank: map[string]int64{}, first: true, timer: true,
 	}
+	s.digest.stale = true
 	s.order.init()
 	defer func() {
 		if err != nil {

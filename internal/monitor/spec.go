@@ -26,8 +26,12 @@ func lookupAccount() (account, error) {
 
 // env is the base of every job's environment: nothing of the monitor's own, and
 // nothing of who submitted.
-func (a account) env(c *config.Config) []string {
+func (a account) env(c *config.Config, terminal bool) []string {
 	env := []string{"PATH=" + c.Job.Path, "HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "SHELL=" + a.shell, "LANG=C.UTF-8"}
+	if terminal {
+		// Programs ask TERM for colours; a pager would wait for a key for ever.
+		env = append(env, "TERM=xterm-256color", "PAGER=cat")
+	}
 	return appendEnv(env, c.Job.Env)
 }
 
@@ -64,7 +68,7 @@ func (s *session) spec(j *job, work *work) (*run.Spec, error) {
 		return nil, err
 	}
 	sp.Umask = mask
-	env := s.account.env(c)
+	env := s.account.env(c, sp.Terminal)
 	directory := c.Job.Directory
 	if k := j.kind; k != nil {
 		env = appendEnv(env, k.Env)

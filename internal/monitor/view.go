@@ -95,8 +95,13 @@ func (v *View) readJobs() error {
 		tokens[l.Ino] = l.Token
 	}
 	records := map[uint64]found{}
+	private := false // somebody else's monitor: its records are not ours to read
 	for _, name := range names {
 		f, err := peekRecord(s.sp, name)
+		if errors.Is(err, fs.ErrPermission) {
+			private = true
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -114,7 +119,9 @@ func (v *View) readJobs() error {
 			continue // foreign, or gone by now: counted, not told of
 		}
 		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: u.Enqueued.UnixNano()}, u)
-		j.state, j.phase = due, flow.Command
+		if j.state, j.phase = due, flow.Command; private {
+			j.state = alive
+		}
 		if f, ok := records[n.Ino]; ok {
 			j.UOW, j.runID, j.try, j.phase = f.start.UOW, f.start.Run, f.start.Try, flow.Phase(f.start.Phase)
 			j.began, j.pid, j.state = f.live.Started, f.live.PID, alive
@@ -130,7 +137,7 @@ func (v *View) readJobs() error {
 // peekRecord reads a run record without the right to write to it.
 func peekRecord(sp *spool.Spool, name string) (f found, err error) {
 	start, live, end, err := run.PeekRecord(sp.Run, name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, run.ErrDamaged) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, run.ErrDamaged) {
 		err = nil
 	}
 	return found{start: start, live: live, end: end}, err

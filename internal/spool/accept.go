@@ -170,7 +170,10 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	if _, err := to.Write("accept:write", head); err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
+	var buf []byte
+	if rest := st.Size - int64(len(a.Content.Head)); rest > 0 {
+		buf = make([]byte, min(rest, 1<<20))
+	}
 	for off := int64(len(a.Content.Head)); off < st.Size; {
 		n, err := from.ReadAt(buf[:min(int64(len(buf)), st.Size-off)], off)
 		if err != nil && err != io.EOF {
@@ -291,7 +294,6 @@ func (s *Spool) Clear() (said []string, err error) {
 	if err := s.Tmp.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
 		return nil, err
 	}
-	var errs []error
 	// Originals first: whether a copy came in is told by its not being here.
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
 	for _, name := range names {
@@ -299,9 +301,11 @@ func (s *Spool) Clear() (said []string, err error) {
 		if text != "" {
 			said = append(said, text)
 		}
-		errs = append(errs, err)
+		if err != nil {
+			return said, err // what comes next tells of what could not be cleared
+		}
 	}
-	return said, errors.Join(errs...)
+	return said, nil
 }
 
 func (s *Spool) clear(name string, all []string) (string, error) {

@@ -48,10 +48,25 @@ func (a *arrivals) follow(q Queue, dirfd int) {
 	}
 }
 
+// take reports whether a name came by a rename since it was last asked about.
+func (a *arrivals) take(q Queue, name string) bool {
+	_, ok := a.names[q][name]
+	if ok {
+		delete(a.names[q], name)
+	}
+	return ok
+}
+
+// How many names are remembered that nobody asked about: those of files that
+// were gone before they were looked at.
+const arrivalsKept = 1 << 16
+
 // read takes in what has come since the last time.
 func (a *arrivals) read() {
 	for q := range a.names {
-		a.names[q] = nil
+		if len(a.names[q]) > arrivalsKept {
+			a.names[q] = nil
+		}
 	}
 	if a.fd < 0 {
 		return

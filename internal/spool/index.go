@@ -182,6 +182,7 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 	}
 	switch {
 	case missing:
+		s.moved.take(q, name)
 		return nil
 	case e == nil:
 		e = &Entry{Name: name, Queue: q, Ino: st.Ino, Odd: !st.Regular(), Enqueued: st.Mtime}
@@ -193,7 +194,7 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 		e.Ctime = st.Ctime
 		return nil
 	}
-	_, e.Arrived = s.moved.names[q][name]
+	e.Arrived = s.moved.take(q, name)
 	e.State = Fresh
 	e.note(st)
 	found.Fresh = append(found.Fresh, e)

@@ -24,8 +24,16 @@ type Content struct {
 
 // MovedIn reports whether the file shows that it came here whole: the kernel saw
 // a rename bring it, or something else than a write happened to it last.
-func (c Content) MovedIn(e *Entry) bool {
-	return c.Stat.Ctime > c.Stat.Mtime || e.Arrived && c.Stat.Size == e.Size && c.Stat.Mtime == e.Mtime
+func (s *Spool) MovedIn(e *Entry, c Content) bool {
+	if c.Stat.Ctime > c.Stat.Mtime {
+		return true
+	}
+	if !e.Arrived {
+		// The kernel tells the watcher before it tells us: it may have done so since.
+		s.moved.read()
+		e.Arrived = s.moved.take(e.Queue, e.Name)
+	}
+	return e.Arrived && c.Stat.Size == e.Size && c.Stat.Mtime == e.Mtime
 }
 
 // ErrOdd is returned for what is no regular file.
