@@ -51,6 +51,7 @@ install: build ## into DESTDIR and PREFIX (default /usr/local), with the systemd
 	install -D -m 755 bin/monitor $(DESTDIR)$(PREFIX)/bin/monitor
 	install -D -m 755 bin/runner $(DESTDIR)$(PREFIX)/libexec/simple-job-q/runner
 	install -D -m 644 config.example.toml $(DESTDIR)$(PREFIX)/share/doc/simple-job-q/config.example.toml
+	install -D -m 644 deploy/systemd/tmpfiles.d/simple-job-q.conf $(DESTDIR)$(PREFIX)/share/doc/simple-job-q/tmpfiles.example.conf
 	for u in simple-job-q.service simple-job-q@.service; do \
 	  install -d $(DESTDIR)$(PREFIX)/lib/systemd/system; \
 	  sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/$$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$u; \

@@ -5,8 +5,8 @@ set -eu
 # package:what tells that it is there
 need='
 ansible-core:/usr/bin/ansible-playbook
-dbus:/usr/bin/dbus-daemon
-iproute2:/bin/ip
+e2fsprogs:/sbin/mkfs.ext4
+openssh-client:/usr/bin/ssh
 procps:/bin/ps
 rsync:/usr/bin/rsync
 strace:/usr/bin/strace

@@ -353,7 +353,7 @@ func (s *session) collect(j *job, r *run.Record, why string) error {
 	default:
 		if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
 			s.fault(err)
-			why += fmt.Sprintf("; %d processes it left were ended", n)
+			why += fmt.Sprintf("; what it left behind was ended (%d)", n)
 		}
 		j.lost = why
 	}

@@ -116,12 +116,15 @@ func boot(dir string) (*box, error) {
 			return nil, err
 		}
 	}
+	if err := readSources("../../cmd", "../../internal"); err != nil {
+		return nil, err
+	}
 	for where, pkg := range map[string]string{"usr/local/bin/monitor": "./cmd/monitor", "usr/local/libexec/simple-job-q/runner": "./cmd/runner"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(disk, where), pkg)
 		build.Dir = "../.."
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building %s: %v\n%s", pkg, err, out)
+			return nil, fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 		}
 	}
 	b.script = exec.Command("./box", "boot", dir)
@@ -137,6 +140,24 @@ func boot(dir string) (*box, error) {
 	return b, nil
 }
 
+// readSources reads what the binaries are built from: go test remembers a result
+// for as long as no file changes that the test itself has read.
+func readSources(dirs ...string) error {
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") {
+				_, err = os.ReadFile(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err := os.ReadFile("box")
+	return err
+}
+
 // awaitUp waits until the machine has come up, whatever became of its units.
 func (b *box) awaitUp(limit time.Duration) error {
 	var state string
@@ -145,7 +166,7 @@ func (b *box) awaitUp(limit time.Duration) error {
 		select {
 		case err := <-b.ended:
 			b.ended <- err
-			return fmt.Errorf("it ended while booting: %v", err)
+			return errors.Join(errors.New("it ended while booting"), err)
 		default:
 		}
 		state, err = b.run("systemctl", "is-system-running")
@@ -153,7 +174,7 @@ func (b *box) awaitUp(limit time.Duration) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("it is not up after %v: %s: %v", limit, state, err)
+	return errors.Join(fmt.Errorf("it is not up after %v, but %q", limit, state), err)
 }
 
 // powerOff ends the machine, the hard way if it has to be.

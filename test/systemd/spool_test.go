@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ var units = []string{"simple-job-q.service", "simple-job-q@.service"}
 // patience is for everything that should take no time; a busy test machine is
 // given some.
 const patience = 15 * time.Second
+
+var spools int // made so far; each has a number, for -count
 
 // spool is one spool in the machine and the unit that works on it.
 type spool struct {
@@ -40,7 +43,8 @@ func madeSpool(t *testing.T, settings ...string) *spool {
 	if machine == nil {
 		t.Skip("no machine with systemd:", whyNot)
 	}
-	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
+	spools++
+	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test")) + strconv.Itoa(spools)
 	s := &spool{T: t, unit: "simple-job-q@srv-" + name + ".service", inside: "/srv/" + name}
 	s.dir = machine.path(s.inside)
 	s.in("monitor", "init", s.inside)
