@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -359,105 +357,4 @@ func (s *session) adopted(j *job) {
 	}
 	j.stop()
 	j.dead, j.record = j.record, nil // looked at in the next round
-}
-
-// recoverEntries deals with what lies in currently-executing without a second
-// link: a person put it there, or removed the link.
-func (s *session) recoverEntries(here []durable.Name) error {
-	for _, n := range here {
-		if s.jobs[n.Ino] == nil {
-			s.stranger(n)
-		}
-	}
-	return nil
-}
-
-// strangers looks for files that a person put into currently-executing.
-func (s *session) strangers() {
-	here, err := s.sp.Executing()
-	if err != nil {
-		s.fault(err)
-		return
-	}
-	for _, n := range here {
-		if s.jobs[n.Ino] == nil {
-			s.stranger(n)
-		}
-	}
-}
-
-// stranger is a file in currently-executing that no run record names. A valid
-// UOW is launched or queued; anything else is left alone and counted.
-func (s *session) stranger(n durable.Name) {
-	c, err := s.sp.Read(spool.Executing, n.Name, s.head)
-	if err != nil || c.Writer == durable.Written || !c.Newline {
-		s.fault(trouble(err, spool.ErrOdd))
-		return
-	}
-	u, err := s.parse(n.Name, c)
-	if err != nil || spool.CheckName(n.Name) != nil {
-		return
-	}
-	free := s.slots < s.conf.Slots && s.mayStart() == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
-	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
-		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}
-		claim, err := s.sp.Adopt(claim)
-		if err != nil {
-			s.fault(err)
-			return
-		}
-		j := s.newJob(claim, u)
-		s.enter(j)
-		a := flow.Begin(j.step, j.try)
-		if a.Do == flow.End {
-			s.settleOutcome(j, a)
-			return
-		}
-		j.phase = a.Phase
-		s.more = true
-		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
-		return
-	}
-	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
-	m, err := s.sp.Fetch("stranger", spool.Executing, n.Name, spool.Priority)
-	if err != nil {
-		s.fault(trouble(err))
-		return
-	}
-	s.more = true
-	s.recovered(n.Name, "a unit of work that nobody had started lay in "+s.sp.Name(spool.Executing)+"; it is in "+s.sp.Name(spool.Priority)+" now")
-	s.tellMoved(m, "")
-}
-
-// clearWork removes work directories nobody will use again.
-func (s *session) clearWork() error {
-	inUse, adopted := map[string]bool{}, false
-	for _, j := range s.jobs {
-		inUse[ownWork(j)] = true
-		adopted = adopted || j.record != nil
-	}
-	var names []string
-	if err := s.work_.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
-		return err
-	}
-	waiting := map[string]bool{}
-	for _, q := range spool.Live {
-		err := s.sp.Dir(q).List(func(n durable.Name) bool {
-			if len(names) > 0 {
-				waiting["u"+strconv.FormatUint(n.Ino, 10)] = true
-			}
-			return true
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "w") {
-			continue
-		}
-		// What a job left and nobody can remove stays, and is said.
-		s.fault(s.work_.RemoveAll("work:remove", name))
-	}
-	return nil
 }

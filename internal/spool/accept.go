@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"simplejobq/internal/durable"
@@ -284,101 +282,4 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	s.changed(e.Queue)
 	s.After(remove)
 	return s.nowCalled(e)
-}
-
-// Clear clears .monitor/tmp at start. What is certainly ours goes; an original
-// that came out of an exchange changed, or out of a queue without its copy
-// coming in, is somebody's work and is put where it can be found.
-func (s *Spool) Clear() (said []string, err error) {
-	var names []string
-	if err := s.Tmp.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
-		return nil, err
-	}
-	// Originals first: whether a copy came in is told by its not being here.
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
-	for _, name := range names {
-		text, err := s.clear(name, names)
-		if text != "" {
-			said = append(said, text)
-		}
-		if err != nil {
-			return said, err // what comes next tells of what could not be cleared
-		}
-	}
-	return said, nil
-}
-
-func (s *Spool) clear(name string, all []string) (string, error) {
-	st, err := s.Tmp.Stat(name)
-	if err != nil {
-		if isMissing(err) {
-			err = nil
-		}
-		return "", err
-	}
-	if strings.HasPrefix(name, "out-") {
-		return s.clearOut(name, all)
-	}
-	var seq, ino uint64
-	var size, mtime int64
-	if n, _ := fmt.Sscanf(name, "accept-%d-%d-%d-%d", &seq, &ino, &size, &mtime); n == 4 &&
-		st.Ino == ino && (st.Size != size || st.Mtime != mtime) {
-		s.changed(Trash)
-		target, err := s.free(Trash, name)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("a file was written to while it was accepted, and the last monitor ended; what was written is in %s/%s", s.Name(Trash), target),
-			s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
-	}
-	return "", s.Tmp.RemoveAll("clear:remove", name)
-}
-
-// clearOut looks at an original that was taken out of its queue by turns. Its copy
-// came in if it is not in tmp any more; only then, and only if nobody wrote to
-// the original since, is that one too many.
-func (s *Spool) clearOut(name string, all []string) (text string, err error) {
-	var seq, q int
-	var ino uint64
-	var size, mtime int64
-	if n, _ := fmt.Sscanf(name, "out-%d-%d-%d-%d-%d", &seq, &q, &ino, &size, &mtime); n != 5 || q < 0 || q >= int(Queues) {
-		return "", s.Tmp.RemoveAll("clear:remove", name)
-	}
-	dir, err := s.Tmp.Sub(name)
-	if err != nil {
-		return "", err
-	}
-	defer dir.Close()
-	var original durable.Name
-	if err := dir.List(func(n durable.Name) bool { original = n; return false }); err != nil {
-		return "", err
-	}
-	if original.Name != "" {
-		st, err := dir.Stat(original.Name)
-		if err != nil {
-			return "", err
-		}
-		waiting := slices.ContainsFunc(all, func(n string) bool {
-			var seq, of uint64
-			k, _ := fmt.Sscanf(n, "accept-%d-%d-", &seq, &of)
-			return k == 2 && of == ino
-		})
-		if waiting || st.Size != size || st.Mtime != mtime {
-			to := Queue(q)
-			newName := original.Name
-			if _, there, err := s.Find(to, newName); err != nil {
-				return "", err
-			} else if there {
-				if newName, err = s.free(to, newName); err != nil {
-					return "", err
-				}
-			}
-			if err := dir.Move("clear:back", original.Name, s.dirs[to], newName); err != nil {
-				return "", err
-			}
-			s.changed(to)
-			text = fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s as %s", original.Name, s.Name(to), newName)
-		}
-	}
-	return text, s.Tmp.RemoveAll("clear:remove", name)
 }

@@ -1,0 +1,138 @@
+package monitor
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// acceptance says what has to be done to a file that is found good.
+func (s *session) acceptance(e *spool.Entry, c spool.Content, u *uow.Unit) *spool.Acceptance {
+	a := &spool.Acceptance{Entry: e, Content: c, Enqueued: u.Enqueued}
+	if a.Enqueued.IsZero() {
+		a.Enqueued = s.stamp(e.Name)
+	}
+	head := c.Head
+	if !u.Complete() {
+		head = u.Completed(a.Enqueued)
+		a.Rewritten = head
+	}
+	if u.Ended() && e.Queue != spool.Hold {
+		// A person put it back: it begins anew, and the log says so.
+		done, err := uow.Parse(e.Name, head)
+		if err != nil {
+			// Completed promises that it parses; if not, leave the file alone.
+			s.fault(fmt.Errorf("accept: %s: %w", e.Name, err))
+			return nil
+		}
+		a.Patch, _ = uow.StatusField("")
+		a.PatchAt = done.StatusAt()
+		line := fmt.Sprintf("---- %s put back into %s, begins anew; it had ended as %s\n", uow.Stamp(s.now), s.sp.Name(e.Queue), u.Status.Text)
+		if !c.Newline {
+			line = "\n" + line
+		}
+		a.Line = []byte(line)
+		if a.Rewritten != nil { // the copy is written with it
+			copy(a.Rewritten[a.PatchAt:], a.Patch)
+			a.Patch = nil
+		}
+	}
+	return a
+}
+
+// stamp is the timestamp of a file that has none: now, but never before one that
+// was given earlier, and later than it where the names would turn the order.
+func (s *session) stamp(name string) time.Time {
+	t := s.now.UTC().Truncate(time.Millisecond)
+	if t.Before(s.stats.lastStamp) {
+		t = s.stats.lastStamp
+	}
+	if t.Equal(s.stats.lastStamp) && name < s.stats.lastName {
+		t = t.Add(time.Millisecond)
+	}
+	s.stats.lastStamp, s.stats.lastName = t, name
+	return t
+}
+
+// accepted takes a UOW into the order.
+func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
+	e := a.Entry
+	known := a.Rewritten == nil && a.Patch == nil && !a.Copied && a.Content.Stat.Mtime == a.Enqueued.UnixNano()
+	if u.Ended() && e.Queue == spool.Hold {
+		e.State = spool.Parked // it is put back when it leaves, not before
+	}
+	s.admit(e, u)
+	if known {
+		return
+	}
+	ev := s.event("accepted", e.Name)
+	ev.To = s.sp.Name(e.Queue)
+	text := "into " + s.sp.Name(e.Queue)
+	if u.Ended() && e.Queue != spool.Hold {
+		text = "put back into " + s.sp.Name(e.Queue) + ", begins anew; it had ended as " + u.Status.Text
+	} else if u.Status.Kind == uow.TryAgain {
+		text += ", " + u.Status.Text
+	}
+	s.tells = append(s.tells, func() {
+		s.journal.Tell(ev)
+		s.say("accepted", e.Name, text)
+	})
+}
+
+// admit notes what a UOW waits for and gives it its place.
+func (s *session) admit(e *spool.Entry, u *uow.Unit) {
+	t := s.termsFor(e, u)
+	e.Note = nil
+	if t != nil {
+		e.Note = t
+		if !t.expires.IsZero() {
+			s.order.awaitTime(e, t.expires)
+		}
+	}
+	s.order.push(e)
+	s.order.news(e.Name)
+}
+
+// termsFor is what a UOW waits for, nil if for nothing but its turn.
+func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
+	t := &terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
+	if u.ExpiresIn > 0 {
+		t.expires = time.Unix(0, e.Enqueued).Add(u.ExpiresIn)
+	}
+	if u.Status.Kind == uow.TryAgain {
+		t.due = u.Status.NotBefore
+	}
+	if t.kind == "" && len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// refuse puts a file into trash and tells why.
+func (s *session) refuse(e *spool.Entry, why string) {
+	from := e.Queue
+	m, err := s.sp.Refuse(e.Queue, e.Name, why)
+	if err != nil {
+		s.fault(trouble(err))
+		s.settleAgain(e, time.Second, true)
+		return
+	}
+	s.forget(e)
+	ev := s.event("refused", m.NewName)
+	ev.From, ev.To, ev.Reason = s.sp.Name(from), s.sp.Name(spool.Trash), why
+	s.tells = append(s.tells, func() {
+		s.journal.Tell(ev)
+		s.say("refused", m.NewName, firstLine(why)+more(why))
+	})
+	s.tellMoved(m, "")
+}
+
+func more(why string) string {
+	if n := bytes.Count([]byte(why), []byte("\n")); n > 0 {
+		return fmt.Sprintf(" (and %d more; see the .why file beside it)", n)
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package monitor
+
+import (
+	"fmt"
+	"strings"
+
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// explain is why a UOW is where it is, in one sentence.
+func (s *session) explain(t target) string {
+	where := "is in " + s.sp.Name(t.queue) + ": "
+	if j := t.job; j != nil {
+		return where + s.explainJob(j)
+	}
+	if t.queue == spool.Wait || t.queue == spool.Priority {
+		if t.entry == nil {
+			return where + "not looked at yet"
+		}
+		return where + s.whyWaits(t.entry)
+	}
+	if t.queue == spool.Hold {
+		if t.entry != nil && t.entry.State == spool.Parked {
+			return where + "held; it is judged when it leaves"
+		}
+		return where + "held until it is released (RELEASE, or mv)"
+	}
+	u, _, err := s.readUnit(t.queue, t.name)
+	if err != nil {
+		if why := s.readWhy(t); why != "" {
+			return where + why
+		}
+		return where + firstLine(err.Error())
+	}
+	if u.Status.Text == "" {
+		return where + "put there by a person; it has not run"
+	}
+	return where + u.Status.Text
+}
+
+func (s *session) readWhy(t target) string {
+	c, err := s.sp.Read(t.queue, t.name+".why", s.head)
+	if err != nil {
+		return ""
+	}
+	return "refused: " + firstLine(string(c.Head))
+}
+
+func (s *session) explainJob(j *job) string {
+	switch j.state {
+	case due:
+		return "its next command is about to start"
+	case starting:
+		return "its " + string(j.phase) + " is about to start"
+	case alive:
+		text := label(j) + " is running"
+		if !j.began.IsZero() {
+			text += " since " + uow.Stamp(j.began)
+		}
+		if j.cleaning {
+			text = "its clean-up is running; the outcome is " + j.text
+		}
+		if j.record != nil {
+			text += ", adopted after a restart of the monitor"
+		}
+		if j.killed != "" {
+			text += ", and is being ended by request"
+		}
+		return text
+	}
+	return "it has ended and is about to leave: " + j.text
+}
+
+// whyWaits is why a queued UOW is not running.
+func (s *session) whyWaits(e *spool.Entry) string {
+	if e.State == spool.Settling || e.State == spool.Fresh {
+		return s.whySettles(e)
+	}
+	g := s.gate(e)
+	switch {
+	case g.fail != "":
+		return g.fail
+	case g.why != "":
+		return g.why
+	}
+	if why := s.mayStart(); why != "" {
+		return why
+	}
+	if t := termsOf(e); t != nil {
+		if why := s.kindCloses(t.kind); why != "" {
+			return why
+		}
+	}
+	if s.slots >= s.conf.Slots {
+		return fmt.Sprintf("waits for a slot (%d of %d are taken)", s.slots, s.conf.Slots)
+	}
+	if e.Queue == spool.Wait {
+		if n, _ := s.sp.Count(spool.Priority); n > 0 {
+			return "waits until nothing startable is in " + s.sp.Name(spool.Priority)
+		}
+	}
+	return "its turn comes next"
+}
+
+func (s *session) whySettles(e *spool.Entry) string {
+	c, err := s.sp.Read(e.Queue, e.Name, s.head)
+	switch {
+	case err != nil:
+		return err.Error()
+	case e.State == spool.Fresh:
+		return "not looked at yet"
+	case strings.TrimSpace(string(c.Head)) == "":
+		return "the file is empty"
+	case c.Writer == 1:
+		return "somebody has it open for writing"
+	case !c.Newline:
+		return fmt.Sprintf("its last line does not end yet; accepted after %v without a change", s.conf.SleepTime)
+	}
+	if _, err := s.parse(e.Name, c); err != nil {
+		return fmt.Sprintf("not a valid unit of work; it goes to %s after %v without a change: %s", s.sp.Name(spool.Trash), s.conf.SleepTime, firstLine(err.Error()))
+	}
+	return "it was written a moment ago; accepted when it has not changed for settle_time"
+}

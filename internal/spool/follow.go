@@ -1,0 +1,132 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+// follow notices a directory whose path leads elsewhere by now, and opens that.
+func (s *Spool) follow(q Queue) (moved bool, err error) {
+	replaced, err := s.dirs[q].Replaced()
+	if err != nil || (!replaced && !s.lost[q]) {
+		return false, err
+	}
+	if rootGone, err := s.Root.Replaced(); err != nil || rootGone {
+		return false, &LostError{s.Root.Path(), err}
+	}
+	dir, err := s.Root.Sub(s.Name(q))
+	if err == nil && dir.Dev() != s.Root.Dev() {
+		dir.Close()
+		err = errors.New("now lies on another file system")
+	}
+	if err != nil {
+		s.lost[q] = true
+		return false, &GoneError{s.dirs[q].Path(), cause(err)}
+	}
+	moved = !dir.Same(s.dirs[q]) || s.lost[q]
+	s.lost[q] = false
+	// The batch may still hold the old directory; it is closed after the commit.
+	old := s.dirs[q]
+	s.dirs[q] = dir
+	s.After(old.Close)
+	if s.index[q] != nil {
+		s.moved.follow(q, dir.Fd())
+	}
+	return moved, nil
+}
+
+// Follow looks at the directories that are not watched: a replaced one is
+// followed, and said.
+func (s *Spool) Follow() (moved []Queue, err error) {
+	if gone, err := s.Root.Replaced(); err != nil || gone {
+		return nil, &LostError{s.Root.Path(), err}
+	}
+	if gone, err := s.Private.Replaced(); err != nil || gone {
+		return nil, &LostError{s.Private.Path(), err}
+	}
+	var errs []error
+	for q := range Queues {
+		if s.index[q] != nil {
+			continue
+		}
+		m, err := s.follow(q)
+		if m {
+			moved = append(moved, q)
+		}
+		errs = append(errs, err)
+	}
+	return moved, errors.Join(errs...)
+}
+
+// LostError is a spool whose root or private part is not where it was: there is
+// nothing left to work on.
+type LostError struct {
+	Path string
+	Err  error
+}
+
+func (e *LostError) Error() string {
+	text := e.Path + ": the spool was moved away or removed while the monitor worked on it"
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text + "; put it back and start the monitor again"
+}
+
+// GoneError is a queue directory that is not there any more.
+type GoneError struct {
+	Path string
+	Err  error
+}
+
+func (e *GoneError) Error() string {
+	return e.Path + ": the directory was moved away or removed: " + e.Err.Error() + "; what lies in it waits until it is back"
+}
+
+// Readmes puts all but the newest README of a directory into trash, and names
+// them.
+func (s *Spool) Readmes(q Queue) (out []Moved, err error) {
+	type readme struct {
+		name  string
+		mtime int64
+	}
+	var all []readme
+	for _, name := range []string{"README", "README.md", "README.txt"} {
+		st, err := s.dirs[q].Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+			all = append(all, readme{name, st.Mtime})
+		}
+	}
+	for i, r := range all {
+		newest := true
+		for j, o := range all {
+			newest = newest && (o.mtime < r.mtime || o.mtime == r.mtime && i <= j)
+		}
+		if newest {
+			continue
+		}
+		// The one that explains trash itself keeps its name.
+		target := r.name
+		if _, there, err := s.Find(Trash, target); err != nil {
+			return out, err
+		} else if there {
+			if target, err = s.free(Trash, target); err != nil {
+				return out, err
+			}
+		}
+		m, err := s.move("readme", q, r.name, Trash, target)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
