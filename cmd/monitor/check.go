@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/afero"
@@ -15,6 +14,7 @@ import (
 	"simplejobq/internal/config"
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/status"
 	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
 )
@@ -58,7 +58,7 @@ func (p *program) check(files []string, as string) error {
 			bad = true
 			err = printLines(p.stderr, err.Error())
 		} else {
-			_, err = fmt.Fprintf(p.stdout, "%s: ok\n", name)
+			_, err = fmt.Fprintf(p.stdout, "%s: ok\n", status.Name(name))
 		}
 		if err != nil {
 			return err
@@ -93,15 +93,17 @@ func (p *program) checkTOML(name string) error {
 	if err != nil {
 		return fmt.Errorf("read standard input: %w", err)
 	}
-	// A file system of its own: the configuration is only read from files.
-	mem := afero.NewMemMapFs()
-	here, err := filepath.Abs("standard input")
-	if err == nil {
-		err = afero.WriteFile(mem, here, text, 0o600)
+	// The configuration is only read from files.
+	disk := afero.NewOsFs()
+	f, err := afero.TempFile(disk, "", "monitor-check-*.toml")
+	if err != nil {
+		return fmt.Errorf("keep standard input: %w", err)
 	}
-	if err == nil {
-		_, err = config.Load(mem, here)
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		_, err = config.Load(disk, f.Name())
 	}
+	err = errors.Join(err, disk.Remove(f.Name()))
 	var faults config.Errors
 	if errors.As(err, &faults) {
 		for _, f := range faults {

@@ -13,8 +13,9 @@ import (
 	"simplejobq/internal/spool"
 )
 
-// Exit statuses: the one table. docs/commands.md repeats it, and a test compares
-// the two. Any other status of `monitor wait` and `submit --wait` is the job's.
+// Exit statuses: the one table. docs/operating.md and the help repeat it, and a
+// test compares them. Any other status of `monitor wait` and `submit --wait` is
+// the job's.
 const (
 	exitOK     = 0   // done as asked
 	exitNo     = 1   // the answer is no: invalid, unknown, not done

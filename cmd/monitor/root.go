@@ -161,3 +161,13 @@ func (p *program) view() (*config.Config, *monitor.View, error) {
 	v, err := monitor.OpenView(c, p.version)
 	return c, v, err
 }
+
+// open opens the spool where only its directories are needed.
+func (p *program) open() (*config.Config, *spool.Spool, error) {
+	c, err := p.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	sp, err := spool.Open(monitor.Layout(c))
+	return c, sp, err
+}

@@ -28,8 +28,8 @@ monitor_says, and stops on SIGTERM, SIGINT or the message SHUTDOWN; commands tha
 run then go on, and the next monitor finds them. SIGHUP reads the configuration
 again.`,
 		Example: `  monitor --root /srv/queue run
-  monitor --root /srv/queue run --once    # until nothing can start and nothing runs`,
-		Args:  noArgs,
+  monitor --root /srv/queue run --once    # until nothing can start or runs`,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.daemon(c.Context(), once)
 		},

@@ -18,9 +18,5 @@ func shellLine(words []string) string {
 	for i, w := range words {
 		quoted[i] = shellWord(w)
 	}
-	// A first word NAME=VALUE would be an assignment, not a program.
-	if len(words) > 0 && strings.Contains(words[0], "=") && quoted[0] == words[0] {
-		quoted[0] = "'" + words[0] + "'"
-	}
 	return strings.Join(quoted, " ")
 }
