@@ -15,6 +15,8 @@ func (s *session) acceptance(e *spool.Entry, c spool.Content, u *uow.Unit) *spoo
 	if a.Enqueued.IsZero() {
 		a.Enqueued = s.stamp(e.Name)
 	}
+	// Whole, but not told of yet: a crash before it is has the event told again.
+	a.Mtime = a.Enqueued.Add(SubmitMark)
 	head := c.Head
 	if !u.Complete() {
 		head = u.Completed(a.Enqueued)
@@ -79,6 +81,7 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	s.tells = append(s.tells, func() {
 		s.journal.Tell(ev)
 		s.say("accepted", e.Name, text)
+		s.sp.After(func() error { return s.sp.Told(e, a.Enqueued) })
 	})
 }
 

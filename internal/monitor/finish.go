@@ -329,6 +329,8 @@ func (s *session) bringBack(j *job, e *spool.Entry) {
 		return
 	}
 	from := e.Queue
+	ev := s.event("moved", j.UOW)
+	ev.From, ev.To, ev.Reason = s.sp.Name(from), s.sp.Name(spool.Executing), "it runs"
 	name, err := s.sp.BringBack(j.Claimed, from, e.Name)
 	if err != nil {
 		s.fault(trouble(err))
@@ -337,5 +339,6 @@ func (s *session) bringBack(j *job, e *spool.Entry) {
 	}
 	j.Name = name
 	s.forget(e)
+	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
 	s.troubleSaid(fmt.Sprintf("%s was moved to %s while it runs; it is back (KILL JOB ends a run)", quoteName(j.UOW), s.sp.Name(from)))
 }

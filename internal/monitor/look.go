@@ -23,7 +23,8 @@ const (
 	// Without a lease nothing but time tells that nobody writes.
 	blindSettle = 5 * time.Second
 	// A file that `monitor submit` made says so by this fraction of a
-	// millisecond in its time: it is whole, even if no lease can be had.
+	// millisecond in its time: it is whole, even if no lease can be had. One that
+	// was accepted has it until that was told.
 	SubmitMark = time.Nanosecond
 )
 

@@ -203,7 +203,7 @@ func (s *session) finished() bool {
 	case s.stop == draining:
 		return len(s.jobs) == 0
 	case s.Once:
-		return len(s.jobs) == 0 && len(s.unread) == 0 && s.settles.open() == 0 && !s.awaitsRunner() && !s.ready.asking
+		return s.retry.IsZero() && len(s.jobs) == 0 && len(s.unread) == 0 && s.settles.open() == 0 && !s.awaitsRunner() && !s.ready.asking
 	}
 	return false
 }

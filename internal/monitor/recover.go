@@ -170,6 +170,15 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 	// Where STATUS tells no end, a file in an ended queue was put there by a person.
 	finished := place.Queue.Ended() && !alive && (!open || u != nil && u.Ended())
 	switch {
+	case place.Lost && !open && (u == nil || !u.Ended()):
+		// It had not run, and somebody removed it: kept, but not run.
+		s.drop(list)
+		m, _, err := s.sp.Finish(c, spool.Trash)
+		if err != nil {
+			return err
+		}
+		s.recovered(c.UOW, "was removed by somebody before it ran; its last link is in "+s.sp.Name(spool.Trash)+" as "+quoteName(m.NewName))
+		return nil
 	case place.Lost, place.Queue == spool.Executing:
 	case finished:
 		// Its final move is done: the link was next to go. Whether that was told
@@ -213,6 +222,18 @@ func (s *session) retell(c spool.Claimed, place spool.Place, u *uow.Unit) {
 	}
 	s.journal.Tell(ev)
 	s.say("recovered", place.Name, "had ended when the last monitor did: "+ev.Reason+", in "+moved.To)
+}
+
+// retellAccepted tells of an acceptance in the round in which it was claimed, if
+// that round was never told of.
+func (s *session) retellAccepted(j *job) {
+	st, err := s.sp.Run.Stat(j.Link())
+	if err != nil || st.Mtime != j.unit.Enqueued.Add(SubmitMark).UnixNano() {
+		return
+	}
+	ev := s.event("accepted", j.UOW)
+	ev.To = s.sp.Name(j.From)
+	s.journal.Tell(ev)
 }
 
 func (s *session) drop(list []found) {
@@ -267,6 +288,7 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		s.await(j)
 	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
 		j.state = due
+		s.retellAccepted(j)
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
 	default:
 		j.state = alive
@@ -297,6 +319,7 @@ func (s *session) resumeByStatus(j *job) error {
 			return nil
 		}
 		j.phase = a.Phase
+		s.retellAccepted(j)
 		s.recovered(j.UOW, "had been claimed and was never started; started now")
 	case uow.TryAgain:
 		j.state, j.to, j.text = judged, j.From, st.Text

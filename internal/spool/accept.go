@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/durable"
 )
 
@@ -16,6 +18,7 @@ type Acceptance struct {
 	Entry    *Entry
 	Content  Content
 	Enqueued time.Time
+	Mtime    time.Time // what the file's time of change is set to; zero: Enqueued
 
 	// Rewritten, if not nil, takes the place of the Content's head.
 	Rewritten []byte
@@ -57,6 +60,9 @@ func (s *Spool) temporary(kind string) (*temporary, error) {
 func (s *Spool) Accept(all []*Acceptance) error {
 	copies := durable.NewBatch(s.Root)
 	for _, a := range all {
+		if a.Mtime.IsZero() {
+			a.Mtime = a.Enqueued
+		}
 		if a.Err = s.inPlace(a); a.Err == errNeedsCopy {
 			a.Copied = true
 			a.Err = s.copy(a, copies)
@@ -80,6 +86,10 @@ var errNeedsCopy = errors.New("needs a copy of its own")
 
 // inPlace accepts a file that is complete, has no other name and may be written.
 func (s *Spool) inPlace(a *Acceptance) error {
+	if s.linked[a.Content.Stat.Ino] {
+		// A copy would leave the second link alone with what ran before.
+		return fmt.Errorf("accept: %s: its second link could not be removed yet: %w", a.Entry.Name, unix.EBUSY)
+	}
 	if a.Rewritten != nil || a.Content.Stat.Links > 1 {
 		return errNeedsCopy
 	}
@@ -112,7 +122,7 @@ func (s *Spool) inPlace(a *Acceptance) error {
 			return done(err)
 		}
 	}
-	if err := f.SetMtime("accept:time", a.Enqueued); err != nil {
+	if err := f.SetMtime("accept:time", a.Mtime); err != nil {
 		if errors.Is(err, fs.ErrPermission) && a.Patch == nil && a.Line == nil {
 			return errors.Join(errNeedsCopyIf(f.Close()))
 		}
@@ -191,7 +201,7 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	if err := to.TakeOwner("accept:owner", from); err != nil {
 		return err
 	}
-	if err := to.SetMtime("accept:time", a.Enqueued); err != nil {
+	if err := to.SetMtime("accept:time", a.Mtime); err != nil {
 		return err
 	}
 	a.tmp = &temporary{name: name}
@@ -217,7 +227,7 @@ func (s *Spool) publish(a *Acceptance) error {
 		return errors.Join(err, back)
 	}
 	s.changed(e.Queue)
-	s.After(func() error { return s.Tmp.Remove("accept:remove", tmp) })
+	s.until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
 	return s.nowCalled(e)
 }
 
@@ -282,4 +292,31 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	s.changed(e.Queue)
 	s.After(remove)
 	return s.nowCalled(e)
+}
+
+// Told sets the time of an accepted file that was told of: one that still lies
+// where it was accepted, as it was.
+func (s *Spool) Told(e *Entry, t time.Time) error {
+	if e.Gone || e.State != Accepted {
+		return nil
+	}
+	f, err := s.dirs[e.Queue].OpenWrite("accept:open", e.Name)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || st.Ino != e.Ino || st.Size != e.Size || st.Mtime != e.Mtime {
+		return err // edited meanwhile: it is accepted anew
+	}
+	if err := f.SetMtime("accept:told", t); err != nil {
+		return err
+	}
+	if st, err = f.Stat(); err == nil {
+		e.note(st)
+	}
+	return err
 }

@@ -195,7 +195,13 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, strange, err
 	}
-	s.After(func() error { return s.DropSecond(c) })
+	s.until(func() error {
+		err := s.DropSecond(c)
+		if delete(s.linked, c.Ino); err != nil {
+			s.linked[c.Ino] = true
+		}
+		return err
+	})
 	if s.index[to] != nil {
 		st, err := s.dirs[to].Stat(m.NewName)
 		if err != nil {

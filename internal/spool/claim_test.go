@@ -220,6 +220,29 @@ func TestFinishFaults(t *testing.T) {
 	b.list(".monitor/run")
 }
 
+// A second link that can't be removed now is removed after a later commit: left
+// there, it would look like a UOW whose name was taken away.
+func TestSecondLinkGoesLater(t *testing.T) {
+	b := newBox(t)
+	c := b.claimed("a", "text\n")
+	if _, _, err := b.Finish(c, Wait); err != nil {
+		t.Fatal(err)
+	}
+	faulty(t, map[durable.Site]error{"heal:unlink": unix.EIO})
+	for range 2 {
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.ClearUp(); !errors.Is(err, unix.EIO) {
+			t.Errorf("%v", err)
+		}
+	}
+	durable.Fault = nil
+	b.commit()
+	b.list(".monitor/run")
+	b.has(Wait, "a", "text\n")
+}
+
 func TestSecondsLongName(t *testing.T) {
 	b := newBox(t)
 	name := strings.Repeat("n", 255)

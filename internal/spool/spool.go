@@ -66,12 +66,13 @@ type Spool struct {
 	dirs    [Queues]*durable.Dir
 	lost    [Queues]bool // the path leads elsewhere or nowhere
 
-	index [Queues]*index
-	Batch *durable.Batch // what was changed since the last commit
-	after []func() error // what may be done once that is on disk
-	seq   int            // names of temporaries
-	last  int64          // the last token
-	moved *arrivals
+	index  [Queues]*index
+	Batch  *durable.Batch  // what was changed since the last commit
+	after  []func() error  // what may be done once that is on disk
+	linked map[uint64]bool // files whose second link could not be removed yet
+	seq    int             // names of temporaries
+	last   int64           // the last token
+	moved  *arrivals
 
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
 	hints [Queues]hints
@@ -87,7 +88,7 @@ var ErrBusy = errors.New("another monitor works on this spool")
 
 // Open opens an existing spool. Nothing in it is changed.
 func Open(layout Layout) (_ *Spool, err error) {
-	s := &Spool{layout: layout}
+	s := &Spool{layout: layout, linked: map[uint64]bool{}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -292,6 +293,17 @@ func (s *Spool) Watched() (string, error) {
 
 // After has f done once what was changed so far is on disk.
 func (s *Spool) After(f func() error) { s.after = append(s.after, f) }
+
+// until has f done after the commit, and after each later one until it succeeds.
+func (s *Spool) until(f func() error) {
+	s.After(func() error {
+		err := f()
+		if err != nil {
+			s.until(f)
+		}
+		return err
+	})
+}
 
 // Commit makes durable what was changed since the last one. An error is final:
 // the caller must open the spool anew and look.

@@ -50,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		key := ev.Package + " " + ev.Test
 		switch ev.Action {
 		case "build-output":
-			fmt.Fprint(stdout, ev.Output)
+			fmt.Fprintf(stdout, "%s", ev.Output)
 			continue
 		case "output":
 			said[key] = append(said[key], ev.Output)
@@ -64,14 +64,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 				fmt.Fprintf(stdout, "%-4s %s %.1fs\n", ev.Action, ev.Package, ev.Elapsed)
 			}
 			if ev.Action == "fail" {
-				fmt.Fprint(stdout, strings.Join(said[key], ""))
+				fmt.Fprintf(stdout, "%s", strings.Join(said[key], ""))
 			}
 			continue
 		}
 		counts[ev.Action]++
 		switch ev.Action {
 		case "fail":
-			fmt.Fprint(stdout, strings.Join(said[key], ""))
+			fmt.Fprintf(stdout, "%s", strings.Join(said[key], ""))
 		case "skip":
 			skipped = append(skipped, strings.TrimPrefix(ev.Package, "simplejobq/")+" "+ev.Test+": "+reason(said[key]))
 		}
