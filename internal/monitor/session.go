@@ -104,61 +104,75 @@ func Layout(c *config.Config) spool.Layout {
 }
 
 // session is one life of the monitor between looking at the disk from the
-// beginning and having to do that again, or stopping.
+// beginning and having to do that again, or stopping. All of it belongs to the
+// loop, or to the round it waits for.
 type session struct {
 	Config
-	conf    *config.Config
+	conf *config.Config // in force; RELOAD replaces it
+
+	// What it works with.
 	sp      *spool.Spool
-	work_   *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
+	works   *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
 	inbox   *messages.Inbox
 	says    *messages.Says
 	journal *messages.Events
 	watch   *spool.Watcher
 	account account
-	ids     *run.IDs
 	boot    string
+	ids     *run.IDs
+	disk    *disk
 
+	// What comes in.
 	events chan event
 	quit   chan struct{} // closed when nobody listens to events any more
 	late   []event       // came while a round was carried out
-	disk   *disk
-	now    time.Time
-	began  time.Time // of this session
-	since  time.Time // of the process
 
-	order   order               // what may start, and what waits for what
+	// What is queued.
+	order   order
 	unread  []*spool.Entry      // files not looked at yet
 	settles settling            // files to be looked at again
-	jobs    map[uint64]*job     // in currently-executing, by inode
-	names   map[string]*job     // the same by name
-	types   map[string]int      // running by job type
-	slots   int                 // used
-	spare   []*work             // work directories that no job uses
-	workers []*worker           // runners
-	tells   []func()            // after the commit
-	launch  []*job              // handed to runners after the commit
-	first   bool                // the first round of the session
-	timer   bool                // sleep_time is over
-	more    bool                // the round left work for another one
-	scanned time.Time           // last timer
-	retry   time.Time           // trouble: try again then
-	hireAt  time.Time           // no runner is started before
-	stopped time.Time           // when stopping began
-	looked  [spool.Queues]int64 // times of change of ended queues, when they were last looked at
-	stop    stopKind            //
-	paused  bool                //
-	ready   readiness           //
-	gates   map[string]gated    // `process` of job types
-	stats   stats               //
-	trouble map[string]bool     // said once, until it is gone
-	seen    map[string]bool     // trouble of this round
 	blank   map[string]int64    // empty files that were said, by queue/name
+	looked  [spool.Queues]int64 // times of change of ended queues, when they were last looked at
+
+	// What is executing.
+	jobs    map[uint64]*job // by inode
+	names   map[string]*job // the same by name
+	types   map[string]int  // how many by job type
+	slots   int             // how many slots are taken
+	workers []*worker       // runners
+	spare   []*work         // work directories that no job uses
+	hireAt  time.Time       // no runner is started before
+
+	// What this round leaves to be done after the commit.
+	tells  []func() // what is told
+	launch []*job   // what is handed to runners
+	more   bool     // there is work for another round right away
+	broken error    // a sync failed: nothing remembered can be believed
+
+	// When and whether.
+	now     time.Time // of this round
+	began   time.Time // the session
+	since   time.Time // the process
+	scanned time.Time // when sleep_time was last over
+	timer   bool      // it is over now
+	first   bool      // what lay there at the start is not all looked at yet
+	retry   time.Time // trouble: look again then
+	stop    stopKind
+	stopped time.Time // when stopping began
+	paused  bool
+	ready   readiness
+	gates   map[string]gated // `process` of job types
+
+	// What it tells of itself.
+	stats   stats
+	trouble map[string]bool // said once, until it is gone
+	seen    map[string]bool // trouble since the last commit
 	recent  []past
 	digest  digestState
 	noticed string // the STATUS= the service manager has
+
 	viewing bool   // by a View: nothing is changed, nothing said
 	closed  string // for a View, why nothing starts
-	broken  error  // a sync failed: nothing remembered can be believed
 }
 
 type stopKind int
@@ -192,7 +206,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 	if err = sp.Private.Mkdir("start:mkdir", "work", 0o755); err != nil {
 		return s, err
 	}
-	if s.work_, err = sp.Private.Sub("work"); err != nil {
+	if s.works, err = sp.Private.Sub("work"); err != nil {
 		return s, err
 	}
 	if s.says, err = messages.OpenSays(sp.Root, s.conf.Files.Says, int64(s.conf.SaysSize), s.conf.SaysKeep); err != nil {
@@ -263,7 +277,7 @@ func (s *session) close() {
 	for _, w := range s.spare {
 		_ = w.dir.Close()
 	}
-	for _, d := range []*durable.Dir{s.work_} {
+	for _, d := range []*durable.Dir{s.works} {
 		if d != nil {
 			d.Close()
 		}

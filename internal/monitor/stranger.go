@@ -85,7 +85,7 @@ func (s *session) clearWork() error {
 		adopted = adopted || j.record != nil
 	}
 	var names []string
-	if err := s.work_.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+	if err := s.works.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
 		return err
 	}
 	waiting := map[string]bool{}
@@ -105,7 +105,7 @@ func (s *session) clearWork() error {
 			continue
 		}
 		// What a job left and nobody can remove stays, and is said.
-		s.fault(s.work_.RemoveAll("work:remove", name))
+		s.fault(s.works.RemoveAll("work:remove", name))
 	}
 	return nil
 }

@@ -22,10 +22,10 @@ type work struct {
 var workDirs = [2]string{"store", "shared"}
 
 func (s *session) openWork(name string) (*work, error) {
-	if err := s.work_.Mkdir("work:mkdir", name, 0o755); err != nil {
+	if err := s.works.Mkdir("work:mkdir", name, 0o755); err != nil {
 		return nil, err
 	}
-	d, err := s.work_.Sub(name)
+	d, err := s.works.Sub(name)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *session) workFor(j *job) (*work, error) {
 func (s *session) releaseWork(j *job, again bool) {
 	if j.work == nil {
 		if !again && keepsWork(j) {
-			s.fault(s.work_.RemoveAll("work:remove", ownWork(j)))
+			s.fault(s.works.RemoveAll("work:remove", ownWork(j)))
 		}
 		return
 	}
@@ -143,7 +143,7 @@ func (s *session) releaseWork(j *job, again bool) {
 	if keepsWork(j) {
 		s.fault(w.dir.Close())
 		if !again {
-			s.fault(s.work_.RemoveAll("work:remove", w.name))
+			s.fault(s.works.RemoveAll("work:remove", w.name))
 		}
 		return
 	}
