@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,17 +20,12 @@ var queues = []string{"wait-q", "priority-q", "hold-q", "currently-executing", "
 // before. It returns what does not.
 func (x *world) check(units []unit) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	ran := map[string]int{}
-	if b, err := os.ReadFile(filepath.Join(x.w, "ran")); err == nil {
-		for line := range strings.Lines(string(b)) {
-			ran[strings.TrimSpace(line)]++
-		}
-	}
-	expected := map[string]bool{"done-q/namesake~1": true}
+	ran := x.ran()
+	expected := map[string]bool{"done-q/namesake": true, "done-q/namesake~1": true}
 	for _, u := range units {
 		var places []string
 		for _, q := range queues {
-			if _, err := os.Lstat(filepath.Join(x.root, q, u.name)); err == nil {
+			if x.there(q, u.name) {
 				places = append(places, q)
 			}
 		}
@@ -81,6 +77,24 @@ func (x *world) check(units []unit) (faults []string) {
 	return faults
 }
 
+// ran counts the runs of each UOW's COMMAND.
+func (x *world) ran() map[string]int {
+	ran := map[string]int{}
+	b, err := os.ReadFile(filepath.Join(x.w, "ran"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		x.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		ran[strings.TrimSpace(line)]++
+	}
+	return ran
+}
+
+func (x *world) there(queue, name string) bool {
+	_, err := os.Lstat(filepath.Join(x.root, queue, name))
+	return err == nil
+}
+
 // judge looks at one UOW's text.
 func judge(u unit, name, text string, ran int) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, name+": "+fmt.Sprintf(format, args...)) }
@@ -106,14 +120,15 @@ func judge(u unit, name, text string, ran int) (faults []string) {
 	if strings.ContainsRune(text, 0) {
 		fault("holds NULs")
 	}
-	// Every run is announced in the log before it happens.
+	// Every run is announced in the log before it happens. A runner that is killed
+	// in between leaves one announcement too many.
 	announced := 0
 	for line := range strings.Lines(log) {
 		if strings.HasPrefix(line, "---- ") && strings.Contains(line, `echo "$MONITOR_UOW"`) {
 			announced++
 		}
 	}
-	if announced != ran {
+	if announced < ran {
 		fault("%d runs are announced, %d happened:\n%s", announced, ran, log)
 	}
 	return faults
@@ -155,7 +170,9 @@ func (x *world) picture() string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		lines = append(lines, fmt.Sprintf("%s inode %d time %v %q", name, st.Sys().(*syscall.Stat_t).Ino, st.ModTime(), b))
+		// A nanosecond more or less is the monitor's own note that something is
+		// still to be told.
+		lines = append(lines, fmt.Sprintf("%s inode %d time %v %q", name, st.Sys().(*syscall.Stat_t).Ino, st.ModTime().Truncate(time.Microsecond), b))
 		return err
 	})
 	if err != nil {
@@ -214,12 +231,14 @@ func TestCheckerSees(t *testing.T) {
 	if f := judge(u, "a", whole, 1); len(f) > 0 {
 		t.Fatalf("a good one: %v", f)
 	}
+	if len(judge(u, "a", whole, 2)) == 0 {
+		t.Error("a second run is not seen")
+	}
 	for what, bad := range map[string]string{
 		"an emptied STATUS":  strings.Replace(whole, "done:", "     ", 1),
 		"a cut STATUS":       strings.Replace(whole, "   \n", "\n", 1),
 		"NULs":               whole + "\x00",
 		"a changed command":  strings.Replace(whole, "COMMAND :: e", "COMMAND :: f", 1),
-		"a second run":       whole + "---- T try 1: /bin/sh -c 'echo \"$MONITOR_UOW\"'\n",
 		"a run without word": strings.Replace(whole, "---- T", "T", 1),
 	} {
 		if len(judge(u, "a", bad, 1)) == 0 {

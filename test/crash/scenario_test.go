@@ -86,6 +86,8 @@ type world struct {
 	dir  string
 	root string
 	w    string
+
+	runners string // the fault of every runner
 }
 
 const config = `slots = 2
@@ -144,33 +146,63 @@ func (x *world) drop(u unit) {
 // How long a monitor may take until it is idle; it needs about a second.
 const patience = 60 * time.Second
 
-// once runs the monitor until it is idle or dead. It reports whether it was
-// killed by its own hand.
-func (x *world) once(fault string) (killed bool) {
+// How a run of the monitor ended.
+type ending int
+
+const (
+	ended  ending = iota // by itself, idle
+	killed               // by its own hand, as planned
+	failed               // it gave up
+)
+
+// once runs the monitor until it is idle or dead.
+func (x *world) once(fault string) ending {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "monitor"), "--root", x.root, "run", "--once")
-	cmd.Env = append(os.Environ(), "MONITOR_FAULT="+fault, "MONITOR_FAULT_TRACE="+x.trace())
+	err := x.command(ctx, fault, "--once").Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		x.t.Errorf("the monitor is not idle after %v", patience)
+		return failed
+	case err == nil:
+		return ended
+	case errors.As(err, &exit) && exit.ExitCode() == -1 && strings.HasPrefix(fault, "kill:"):
+		return killed
+	case fault == "":
+		x.t.Errorf("the monitor ended with %v", err)
+	}
+	return failed
+}
+
+// during runs the monitor as a daemon for a while, then kills it.
+func (x *world) during(fault string, d time.Duration) {
+	x.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	// It may also have given up; what it left is judged either way.
+	_ = x.command(ctx, fault).Run()
+}
+
+func (x *world) command(ctx context.Context, fault string, more ...string) *exec.Cmd {
+	x.t.Helper()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "monitor"), append([]string{"--root", x.root, "run"}, more...)...)
+	cmd.Env = append(os.Environ(), "MONITOR_FAULT="+fault, "MONITOR_FAULT_TRACE="+x.trace(), "RUNNER_FAULT="+x.runners)
 	// A file, not a pipe: the runners that live on have it too.
 	log, err := os.OpenFile(x.stderr(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	defer log.Close()
+	x.t.Cleanup(func() { log.Close() })
 	cmd.Stderr = log
-	err = cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		x.t.Errorf("the monitor is not idle after %v", patience)
-	case err == nil:
-	case errors.As(err, &exit) && exit.ExitCode() == -1 && strings.HasPrefix(fault, "kill:"):
-		return true
-	default:
-		x.t.Errorf("the monitor ended with %v", err)
-	}
-	return false
+	return cmd
+}
+
+// says reports whether a monitor said something.
+func (x *world) says(text string) bool {
+	b, err := os.ReadFile(filepath.Join(x.root, "monitor_says"))
+	return err == nil && strings.Contains(string(b), text)
 }
 
 func (x *world) stderr() string { return filepath.Join(x.dir, "stderr") }
