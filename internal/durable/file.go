@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -212,11 +213,27 @@ func (f *File) Truncate(site Site, size int64) error {
 	return fail(site, f.path, err)
 }
 
+// Nanos is a time as nanoseconds since 1970, the way file systems keep it. What
+// they can't hold becomes the nearest they can, a second short of the end so that
+// a little may be added; no time at all is 0.
+func Nanos(t time.Time) int64 {
+	const last = math.MaxInt64 - int64(time.Second)
+	switch {
+	case t.IsZero():
+		return 0
+	case t.After(time.Unix(0, last)):
+		return last
+	case t.Before(time.Unix(0, -last)):
+		return -last
+	}
+	return t.UnixNano()
+}
+
 // SetMtime sets the time of last change.
 func (f *File) SetMtime(site Site, t time.Time) error {
 	err := at(site)
 	if err == nil {
-		ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(t.UnixNano())}
+		ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(Nanos(t))}
 		err = unix.UtimesNanoAt(f.fd, "", ts, unix.AT_EMPTY_PATH)
 	}
 	return fail(site, f.path, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -62,7 +63,7 @@ func (s *session) stamp(name string) time.Time {
 // accepted takes a UOW into the order.
 func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	e := a.Entry
-	known := a.Rewritten == nil && a.Patch == nil && !a.Copied && a.Content.Stat.Mtime == a.Enqueued.UnixNano()
+	known := a.Rewritten == nil && a.Patch == nil && !a.Copied && a.Content.Stat.Mtime == durable.Nanos(a.Enqueued)
 	if u.Ended() && e.Queue == spool.Hold {
 		e.State = spool.Parked // it is put back when it leaves, not before
 	}

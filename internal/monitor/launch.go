@@ -31,6 +31,10 @@ func (w *worker) idle() bool { return w.record != nil && w.job == nil && w.spent
 // start gives commands to runners: first those of UOWs that hold a slot, then
 // those whose turn it is.
 func (s *session) start() {
+	if s.sweep {
+		s.sweep = false
+		s.fault(s.sweepRecords())
+	}
 	for _, j := range s.jobs {
 		if j.state == due && !s.prepare(j) {
 			return
@@ -269,6 +273,28 @@ func (s *session) heard(w *worker, ev run.Event) {
 	}
 }
 
+// sweepRecords removes what runners left that ended before they were ready.
+func (s *session) sweepRecords() error {
+	_, names, err := s.sp.Seconds()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		r, err := run.OpenRecord(s.sp.Run, name)
+		if err != nil {
+			return trouble(err)
+		}
+		held, err := r.Locked()
+		start, _, _, unread := r.Read()
+		if err != nil || unread != nil || held || start.Run != "" {
+			r.Close()
+			continue
+		}
+		s.retire(r)
+	}
+	return nil
+}
+
 // release takes a runner back from its job. Its record stays untouched until a
 // commit covers what is made of the end in it.
 func (s *session) release(w *worker) {
@@ -290,7 +316,7 @@ func without(list []*worker, w *worker) (out []*worker) {
 // became of that.
 func (s *session) departed(w *worker, ev run.Gone) {
 	if w.record == nil { // it did not even get ready: a broken binary, a full disk
-		s.hireAt = time.Now().Add(time.Second)
+		s.hireAt, s.sweep = time.Now().Add(time.Second), true
 		s.later(time.Second)
 	}
 	j := w.job
@@ -348,6 +374,7 @@ func (s *session) collect(j *job, r *run.Record, why string) error {
 	case err == nil && !live.MayHaveRun(j.runID) && run.Boot(j.runID) == s.boot:
 		// Its runner died before it forked: the next one gets it.
 		j.state = due
+		j.notice = label(j) + " was not started: its runner ended before it could; started by another one"
 		s.recovered(j.UOW, "its runner ended before it started anything; started by another one")
 		return nil
 	default:

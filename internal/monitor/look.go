@@ -259,9 +259,9 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		}
 		return nil, nil
 	}
-	known := unit.Complete() && c.Stat.Mtime == unit.Enqueued.UnixNano()
+	known := unit.Complete() && c.Stat.Mtime == durable.Nanos(unit.Enqueued)
 	need := time.Duration(s.conf.SettleTime)
-	switch submitted := unit.Complete() && c.Stat.Mtime == unit.Enqueued.Add(SubmitMark).UnixNano(); {
+	switch submitted := unit.Complete() && c.Stat.Mtime == durable.Nanos(unit.Enqueued)+int64(SubmitMark); {
 	case !c.Newline:
 		need = time.Duration(s.conf.SleepTime)
 	case submitted || known:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"simplejobq/internal/durable"
@@ -102,7 +103,7 @@ func (s *session) latest(name string) (best target, err error) {
 		}
 		stamp := st.Mtime
 		if u, _, err := s.readUnit(q, name); err == nil {
-			stamp = u.Enqueued.UnixNano()
+			stamp = durable.Nanos(u.Enqueued)
 		}
 		if !found || stamp > when {
 			best, when, found = target{queue: q, name: name}, stamp, true
@@ -119,8 +120,15 @@ func (s *session) latest(name string) (best target, err error) {
 func (s *session) matching(arg string) (list []target, many bool, err error) {
 	dir, pattern, ok := strings.Cut(arg, "/")
 	q, known := s.sp.ByName(dir)
-	if !ok || !known || !strings.ContainsAny(pattern, `*?[\`) {
-		t, err := s.resolve(arg, true)
+	t, err := s.resolve(arg, true)
+	if errors.Is(err, errNobody) && strings.HasPrefix(arg, `"`) {
+		// As monitor_says and the lists show a name with blanks.
+		if plain, e := strconv.Unquote(arg); e == nil {
+			t, err = s.resolve(plain, true)
+		}
+	}
+	// A file of exactly this name goes before the pattern.
+	if !ok || !known || !strings.ContainsAny(pattern, `*?[\`) || err == nil {
 		return []target{t}, false, err
 	}
 	if _, err := path.Match(pattern, ""); err != nil {

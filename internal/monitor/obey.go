@@ -158,7 +158,7 @@ func (s *session) each(m messages.Message, do func(target) string) {
 		s.answer(m, t.uow(), do(t))
 	}
 	if many {
-		s.answer(m, "", fmt.Sprintf("%s %s: %d UOWs", m.Keyword, name, len(list)))
+		s.answer(m, "", fmt.Sprintf("%s %s: %d UOWs", m.Keyword, quoteName(name), len(list)))
 	}
 }
 

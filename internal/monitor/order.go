@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
 )
 
@@ -86,7 +87,7 @@ func (o *order) push(e *spool.Entry) {
 		return
 	}
 	k := laneOf(e)
-	if k.kind == "" && e.Place == e.Enqueued {
+	if k.kind == "" && e.Placed && e.Place == e.Enqueued {
 		return // it stands there
 	}
 	l := o.lanes[k]
@@ -94,9 +95,7 @@ func (o *order) push(e *spool.Entry) {
 		l = &line{}
 		o.lanes[k] = l
 	}
-	if e.Place = 0; k.kind == "" {
-		e.Place = e.Enqueued
-	}
+	e.Place, e.Placed = e.Enqueued, k.kind == ""
 	heap.Push(l, place{e.Enqueued, e})
 }
 
@@ -110,7 +109,7 @@ func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
 		for len(*l) > 0 && !(*l)[0].holds(k) {
 			void := heap.Pop(l).(place)
 			if k.kind == "" && void.entry.Place == void.at {
-				void.entry.Place = 0
+				void.entry.Placed = false
 			}
 		}
 		if len(*l) > 0 && (best.entry == nil || (*l)[0].before(best)) && open(k.kind) {
@@ -130,7 +129,7 @@ func (p place) holds(k lane) bool {
 func (o *order) take(e *spool.Entry) {
 	if l := o.lanes[laneOf(e)]; l != nil && len(*l) > 0 && (*l)[0].entry == e {
 		heap.Pop(l)
-		e.Place = 0
+		e.Placed = false
 	}
 }
 
@@ -167,7 +166,7 @@ func (o *order) reopen() {
 	o.lanes = map[lane]*line{}
 	for _, l := range lanes {
 		for _, p := range *l {
-			p.entry.Place = 0
+			p.entry.Placed = false
 			o.push(p.entry)
 		}
 	}
@@ -195,7 +194,7 @@ func (h *dueHeap) Pop() any {
 
 // awaitTime has an entry asked again at a time. It may ask more than once.
 func (o *order) awaitTime(e *spool.Entry, t time.Time) {
-	heap.Push(&o.times, dueEntry{t.UnixNano(), e})
+	heap.Push(&o.times, dueEntry{durable.Nanos(t), e})
 }
 
 // due is when the next of them is to be asked.

@@ -160,7 +160,7 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 	switch head, err := s.readLink(c); {
 	case err == nil:
 		if u, err = uow.Parse(c.UOW, head); err == nil {
-			c.Enqueued = u.Enqueued.UnixNano()
+			c.Enqueued = durable.Nanos(u.Enqueued)
 		}
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, uow.ErrTooLarge):
 		return err
@@ -228,7 +228,7 @@ func (s *session) retell(c spool.Claimed, place spool.Place, u *uow.Unit) {
 // that round was never told of.
 func (s *session) retellAccepted(j *job) {
 	st, err := s.sp.Run.Stat(j.Link())
-	if err != nil || st.Mtime != j.unit.Enqueued.Add(SubmitMark).UnixNano() {
+	if err != nil || st.Mtime != durable.Nanos(j.unit.Enqueued)+int64(SubmitMark) {
 		return
 	}
 	ev := s.event("accepted", j.UOW)

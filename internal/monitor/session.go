@@ -142,6 +142,7 @@ type session struct {
 	workers []*worker       // runners
 	spare   []*work         // work directories that no job uses
 	hireAt  time.Time       // no runner is started before
+	sweep   bool            // one ended before it was ready: its record is left
 
 	// What this round leaves to be done after the commit.
 	tells  []func() // what is told

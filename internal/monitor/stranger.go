@@ -48,7 +48,7 @@ func (s *session) stranger(n durable.Name) {
 	}
 	free := s.slots < s.conf.Slots && s.mayStart() == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
 	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
-		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: u.Enqueued.UnixNano()}
+		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: durable.Nanos(u.Enqueued)}
 		claim, err := s.sp.Adopt(claim)
 		if err != nil {
 			s.fault(err)

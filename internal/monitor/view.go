@@ -118,7 +118,7 @@ func (v *View) readJobs() error {
 		if err != nil {
 			continue // foreign, or gone by now: counted, not told of
 		}
-		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: u.Enqueued.UnixNano()}, u)
+		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: durable.Nanos(u.Enqueued)}, u)
 		if j.state, j.phase = due, flow.Command; private {
 			j.state = alive
 		}
@@ -187,7 +187,7 @@ func (v *View) judge(e *spool.Entry) *uow.Unit {
 		return nil
 	}
 	if !u.Enqueued.IsZero() {
-		e.Enqueued = u.Enqueued.UnixNano()
+		e.Enqueued = durable.Nanos(u.Enqueued)
 	}
 	e.State = spool.Accepted
 	if !u.Complete() || u.Ended() {
@@ -235,7 +235,7 @@ func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
 	for _, e := range entries {
 		if q.Ended() {
 			if u, _, err := s.readUnit(q, e.Name); err == nil {
-				units[e], e.Enqueued = u, u.Enqueued.UnixNano()
+				units[e], e.Enqueued = u, durable.Nanos(u.Enqueued)
 			}
 		} else if u := v.judge(e); u != nil {
 			units[e] = u

@@ -76,7 +76,7 @@ func (s *Spool) Accept(all []*Acceptance) error {
 			a.Err = s.publish(a)
 		}
 		if a.Err == nil {
-			a.Entry.State, a.Entry.Enqueued, a.Entry.Note = Accepted, a.Enqueued.UnixNano(), nil
+			a.Entry.State, a.Entry.Enqueued, a.Entry.Note = Accepted, durable.Nanos(a.Enqueued), nil
 		}
 	}
 	return nil
@@ -94,7 +94,7 @@ func (s *Spool) inPlace(a *Acceptance) error {
 		return errNeedsCopy
 	}
 	dir, e := s.dirs[a.Entry.Queue], a.Entry
-	if a.Content.Stat.Mtime == a.Enqueued.UnixNano() && a.Patch == nil && a.Line == nil {
+	if a.Content.Stat.Mtime == durable.Nanos(a.Enqueued) && a.Patch == nil && a.Line == nil {
 		e.note(a.Content.Stat) // nothing to do: accepted before a restart
 		return nil
 	}

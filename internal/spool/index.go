@@ -32,7 +32,8 @@ type Entry struct {
 	Mtime    int64
 	Ctime    int64
 	Enqueued int64 // its place in the order: the timestamp, before it is known the mtime; ns since 1970
-	Place    int64 // the monitor's own: the time it stands in line with
+	Place    int64 // the monitor's own: the time it stands in line with …
+	Placed   bool  // … if it does
 	Note     any   // the monitor's own
 }
 
