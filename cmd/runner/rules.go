@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// A longer line is matched by its beginning.
-const longestLine = 64 << 10
+const (
+	longestLine = 64 << 10 // a longer one is matched in pieces …
+	overlap     = 4 << 10  // … that share as much
+)
 
 // rules look for error_if and fail_if in the output, line by line, colours and
 // other escape sequences taken out. They are kept from one command to the next.
@@ -53,15 +55,17 @@ func (r *rules) open() bool {
 	return len(r.patterns[errorRule]) > 0 && r.hit[errorRule] < 0 || len(r.patterns[failRule]) > 0 && r.hit[failRule] < 0
 }
 
+// feed takes output. A line ends with a line feed or, as progress bars write
+// them, with a carriage return.
 func (r *rules) feed(b []byte) {
 	for r.open() && len(b) > 0 {
-		n := bytes.IndexByte(b, '\n')
+		n := bytes.IndexAny(b, "\r\n")
 		if n < 0 {
 			r.hold(b)
 			return
 		}
-		if len(r.line) == 0 {
-			r.match(b[:min(n, longestLine)])
+		if len(r.line) == 0 && n <= longestLine {
+			r.match(b[:n])
 		} else {
 			r.hold(b[:n])
 			r.match(r.line)
@@ -71,8 +75,20 @@ func (r *rules) feed(b []byte) {
 	}
 }
 
+// hold keeps the beginning of a line. One that grows too long is matched piece by
+// piece, each with the end of the one before; where a piece was cut stands a NUL,
+// so that ^ and $ mean the line's own ends.
 func (r *rules) hold(b []byte) {
-	r.line = append(r.line, b[:min(len(b), longestLine-len(r.line))]...)
+	for len(b) > 0 {
+		n := min(len(b), longestLine-len(r.line))
+		r.line = append(r.line, b[:n]...)
+		if b = b[n:]; len(r.line) < longestLine {
+			return
+		}
+		r.match(append(r.line, 0))
+		tail := r.line[len(r.line)-overlap:]
+		r.line = append(append(r.line[:0], 0), tail...)
+	}
 }
 
 // end matches a last line without a line break.
@@ -84,7 +100,6 @@ func (r *rules) end() {
 }
 
 func (r *rules) match(line []byte) {
-	line = bytes.TrimSuffix(line, []byte{'\r'})
 	if bytes.IndexByte(line, 0x1b) >= 0 {
 		r.cleaned = appendPlain(r.cleaned[:0], line)
 		line = r.cleaned

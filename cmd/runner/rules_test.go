@@ -26,7 +26,12 @@ func TestRulesByLine(t *testing.T) {
 		{"end of line with CR", []string{"the end\r\n"}, -1, 1},
 		{"coloured in pieces", []string{"\x1b[1;3", "1mfatal:", "\x1b[0m x\n"}, 0, -1},
 		{"longer than a line may be", []string{"fatal: " + strings.Repeat("x", 3*longestLine)}, 0, -1},
-		{"beyond the longest", []string{strings.Repeat("x", 2*longestLine), " error 7\n"}, -1, -1},
+		{"beyond the longest", []string{strings.Repeat("x", 2*longestLine), " error 7\n"}, 1, -1},
+		{"across a cut", []string{strings.Repeat("x", longestLine-3), "error 7", strings.Repeat("x", longestLine)}, 1, -1},
+		{"a cut is no beginning", []string{strings.Repeat("x", longestLine-overlap), "fatal: ", strings.Repeat("x", longestLine)}, -1, -1},
+		{"a cut is no end", []string{strings.Repeat("x", longestLine-3), "end", strings.Repeat("x", longestLine)}, -1, -1},
+		{"the end of a long line", []string{strings.Repeat("x", 2*longestLine), "end\n"}, -1, 1},
+		{"a line of a progress bar", []string{"50%\rfatal: x\r"}, 0, -1},
 	} {
 		r := &rules{}
 		if err := r.begin([]string{`^fatal: `, `error \d`}, []string{`UNREACHABLE!`, `end$`}); err != nil {

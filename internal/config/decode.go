@@ -196,7 +196,7 @@ func wanted(t reflect.Type) string {
 	case t.Kind() == reflect.Bool:
 		return "a switch (write true or false)"
 	case t.Kind() == reflect.Int:
-		return "a whole number (write it without quotes)"
+		return "a whole number (such as 4, without quotes)"
 	case t == reflect.TypeFor[[]string]():
 		return `a list of texts (write ["one", "two"])`
 	case t == reflect.TypeFor[[]int]():

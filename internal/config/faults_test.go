@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 		{"a\x00b = 1", "1: "},
 		{"slots = 99999999999999999999", `1: `},
 		// types
-		{"slots = 'x'", `1: slots: "x" is not a whole number (write it without quotes)`},
+		{"slots = 'x'", `1: slots: "x" is not a whole number (such as 4, without quotes)`},
 		{"slots = 1.0", `1: slots: 1 is not a whole number`},
 		{"[slots]", `1: slots: a table is not a whole number`},
 		{"tee = 5", `1: tee: 5 is not a text (write it in quotes)`},

@@ -178,6 +178,9 @@ func (d *decoder) jobType(path []string, t *JobType) {
 	d.program(at("program"), t.Program)
 	d.items(at("items"), t)
 	d.between(at("slots"), t.Slots, 0, maxSlots)
+	if strings.Contains(t.Process, "/") {
+		d.faultAt(at("process"), "%s is a path (write the name of the program as ps shows it)", cut(t.Process))
+	}
 	if strings.ContainsFunc(t.Process, unicode.IsControl) {
 		d.faultAt(at("process"), "%s holds a control character", cut(t.Process))
 	}

@@ -163,6 +163,15 @@ func (d *Dir) Sync(site Site) error {
 	return fail(site, d.path, err)
 }
 
+// Writable says why names in d can't be made or removed, nil if they can.
+func (d *Dir) Writable() error {
+	err := retry(func() error { return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: d.path, Err: err}
+	}
+	return nil
+}
+
 // Free is the room left on the file system for who is not root, in bytes.
 func (d *Dir) Free() (int64, error) {
 	var st unix.Statfs_t

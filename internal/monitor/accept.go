@@ -67,6 +67,7 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	if u.Ended() && e.Queue == spool.Hold {
 		e.State = spool.Parked // it is put back when it leaves, not before
 	}
+	delete(s.stuck, e)
 	s.admit(e, u)
 	if known {
 		return
@@ -120,8 +121,11 @@ func (s *session) refuse(e *spool.Entry, why string) {
 	from := e.Queue
 	m, err := s.sp.Refuse(e.Queue, e.Name, why)
 	if err != nil {
-		s.fault(trouble(err))
-		s.settleAgain(e, time.Second, true)
+		if err = trouble(err); err != nil {
+			s.stick(e, err, time.Second, true)
+		} else {
+			s.settleAgain(e, time.Second, true)
+		}
 		return
 	}
 	s.forget(e)

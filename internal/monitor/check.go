@@ -43,6 +43,13 @@ func Check(c *config.Config, name string, head []byte) (*uow.Unit, error) {
 			fault(m.Item, "%s", m.Text)
 		}
 	}
+	for item, names := range map[string][]string{"AFTER": u.After, "AFTER ANY": u.AfterAny} {
+		for _, name := range names {
+			if queue, _, ok := strings.Cut(name, "/"); ok && !slices.Contains(queues(c), queue) {
+				fault(item, "%q is no queue whose UOWs can be waited for (write NAME or queue/NAME; queues: %s)", queue, strings.Join(queues(c), ", "))
+			}
+		}
+	}
 	for _, item := range []string{"MEMORY", "CPUS"} {
 		if _, ok := u.Get(item); ok {
 			fault(item, "the local executor can't limit it; leave the item out until this machine's configuration names an executor that can (systemd)")
@@ -53,6 +60,13 @@ func Check(c *config.Config, name string, head []byte) (*uow.Unit, error) {
 	}
 	slices.SortStableFunc(faults, func(a, b *uow.Error) int { return a.Line - b.Line })
 	return nil, faults
+}
+
+// queues are those in which a UOW can be waited for: what lies in trash was never
+// seen.
+func queues(c *config.Config) []string {
+	d := c.Dirs
+	return []string{d.Wait, d.Priority, d.Hold, d.Executing, d.Done, d.Error, d.Fail, d.Archive}
 }
 
 func configured(c *config.Config) string {

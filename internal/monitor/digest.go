@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -153,8 +154,8 @@ func (s *session) compose(now time.Time) *status.Digest {
 	for _, p := range s.recent {
 		d.Recent = append(d.Recent, status.Job{Name: p.name, Queue: s.sp.Name(p.to), State: stateOf(p.to), Status: p.text})
 	}
-	if d.NotReady = s.mayStart(); s.stop != running {
-		d.NotReady = ""
+	if s.stop == running { // paused, finishing and the like are told by themselves
+		d.NotReady = strings.TrimPrefix(s.mayStart(false), "not ready: ")
 	}
 	return d
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -84,7 +85,7 @@ func (s *session) whyWaits(e *spool.Entry) string {
 	case g.why != "":
 		return g.why
 	}
-	if why := s.mayStart(); why != "" {
+	if why := s.mayStart(false); why != "" {
 		return why
 	}
 	if t := termsOf(e); t != nil {
@@ -104,6 +105,9 @@ func (s *session) whyWaits(e *spool.Entry) string {
 }
 
 func (s *session) whySettles(e *spool.Entry) string {
+	if why := s.stuck[e]; why != "" {
+		return why
+	}
 	c, err := s.sp.Read(e.Queue, e.Name, s.head)
 	switch {
 	case err != nil:
@@ -112,13 +116,16 @@ func (s *session) whySettles(e *spool.Entry) string {
 		return "not looked at yet"
 	case strings.TrimSpace(string(c.Head)) == "":
 		return "the file is empty"
-	case c.Writer == 1:
+	case c.Writer == durable.Written:
 		return "somebody has it open for writing"
 	case !c.Newline:
 		return fmt.Sprintf("its last line does not end yet; accepted after %v without a change", s.conf.SleepTime)
 	}
 	if _, err := s.parse(e.Name, c); err != nil {
 		return fmt.Sprintf("not a valid unit of work; it goes to %s after %v without a change: %s", s.sp.Name(spool.Trash), s.conf.SleepTime, firstLine(err.Error()))
+	}
+	if c.Writer == durable.Unknown {
+		return fmt.Sprintf("nobody here may ask whether it is still being written (not the monitor's own file, and no CAP_LEASE); accepted after %v without a change", blindSettle)
 	}
 	return "it was written a moment ago; accepted when it has not changed for settle_time"
 }

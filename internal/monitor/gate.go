@@ -96,6 +96,9 @@ func (s *session) afterGate(e *spool.Entry, t *terms) gate {
 		}
 	}
 	for _, name := range t.afterAny {
+		if slices.Contains(t.after, name) {
+			continue // waited for already
+		}
 		if state, where := s.fate(name, e); state != fateDone && state != fateBad {
 			waits, names = append(waits, waitText(name, state, where)), append(names, plainName(name))
 		}
@@ -167,14 +170,22 @@ func (s *session) kindCloses(kind string) string {
 	if t.Process == "" {
 		return ""
 	}
-	g, asked := s.gates[kind]
-	if !asked || s.now.Sub(g.at) >= time.Duration(s.conf.SleepTime) {
+	// One of ours counts from its claim on: its process may not be there yet.
+	for other, n := range s.types {
+		if o := s.conf.Jobs[other]; n > 0 && o != nil && o.Process == t.Process {
+			return fmt.Sprintf("a job of type %s is running, and only one process %s may", other, t.Process)
+		}
+	}
+	// A yes may be old, a no may not: it is asked for again in each round.
+	g, asked := s.gates[t.Process]
+	if !asked || g.pid == 0 && !g.at.Equal(s.now) || s.now.Sub(g.at) >= time.Duration(s.conf.SleepTime) {
 		pid, err := findProcess(t.Process)
 		if err != nil {
 			s.fault(err)
+			return "the processes of this machine can't be listed now"
 		}
 		g = gated{at: s.now, pid: pid}
-		s.gates[kind] = g
+		s.gates[t.Process] = g
 	}
 	if g.pid != 0 {
 		return fmt.Sprintf("a process %s is running on this machine (pid %d)", t.Process, g.pid)
@@ -271,8 +282,9 @@ func (s *session) breakCycle(e *spool.Entry) {
 	}
 }
 
-// mayStart is why nothing at all starts, "" if UOWs may.
-func (s *session) mayStart() string {
+// mayStart is why nothing at all starts, "" if UOWs may. could tells that there
+// is something that could.
+func (s *session) mayStart(could bool) string {
 	switch {
 	case s.viewing:
 		return s.closed
@@ -288,5 +300,5 @@ func (s *session) mayStart() string {
 		return fmt.Sprintf("not ready: %s free on the spool's file system, [ready] free_space asks for %s",
 			units.Bytes(free), units.Size(int64(s.conf.Ready.FreeSpace)))
 	}
-	return s.ready.why(s)
+	return s.ready.why(s, could)
 }

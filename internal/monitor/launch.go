@@ -40,7 +40,7 @@ func (s *session) start() {
 			return
 		}
 	}
-	if s.slots >= s.conf.Slots || s.mayStart() != "" {
+	if s.slots >= s.conf.Slots || s.order.empty() || s.mayStart(true) != "" {
 		return
 	}
 	for s.slots < s.conf.Slots {
@@ -61,7 +61,7 @@ func (s *session) start() {
 func (s *session) awaitsRunner() bool {
 	for _, w := range s.workers {
 		if w.record == nil || w.spent != nil {
-			return s.slots < s.conf.Slots && s.mayStart() == "" && s.next() != nil
+			return s.slots < s.conf.Slots && s.mayStart(false) == "" && s.next() != nil
 		}
 	}
 	return false

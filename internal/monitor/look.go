@@ -123,6 +123,7 @@ func (s *session) readmes(q spool.Queue) {
 }
 
 func (s *session) forget(e *spool.Entry) {
+	delete(s.stuck, e)
 	delete(s.blank, s.sp.Name(e.Queue)+"/"+e.Name)
 	s.order.news(e.Name)
 }
@@ -169,8 +170,7 @@ func (s *session) judgeThese(list []*spool.Entry) error {
 			s.settleAgain(a.Entry, time.Duration(s.conf.SettleTime), false)
 			s.sp.Again(a.Entry)
 		case a.Err != nil:
-			s.fault(a.Err)
-			s.settleAgain(a.Entry, time.Second, false)
+			s.stick(a.Entry, a.Err, time.Second, false)
 		default:
 			s.accepted(a, units[i])
 		}
@@ -191,6 +191,17 @@ func trouble(err error, races ...error) error {
 func (s *session) settleAgain(e *spool.Entry, in time.Duration, closed bool) {
 	e.State = spool.Settling
 	s.settles.add(e, s.now.Add(max(in, time.Millisecond)), closed)
+}
+
+// stick says what keeps a file from being accepted, and tries again.
+func (s *session) stick(e *spool.Entry, err error, in time.Duration, closed bool) {
+	s.fault(err)
+	s.stuck[e] = err.Error()
+	// What no passing of time mends needs no haste.
+	if !durable.Passing(err) {
+		in = max(in, time.Duration(s.conf.SettleTime), time.Duration(s.conf.SleepTime)/3)
+	}
+	s.settleAgain(e, in, closed)
 }
 
 func (s *session) head(r io.Reader) ([]byte, error) {
@@ -220,12 +231,10 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		e.Odd = true
 		return s.examine(e)
 	case errors.Is(err, fs.ErrPermission):
-		s.troubleSaid(fmt.Sprintf("%v; the monitor must be allowed to read it", err))
-		s.settleAgain(e, time.Duration(s.conf.SleepTime), true)
+		s.stick(e, fmt.Errorf("%w; the monitor must be allowed to read it", err), time.Duration(s.conf.SleepTime), true)
 		return nil, nil
 	case err != nil:
-		s.fault(err)
-		s.settleAgain(e, time.Second, true)
+		s.stick(e, err, time.Second, true)
 		return nil, nil
 	}
 	if s.first && c.Stat.Links > 1 {

@@ -104,12 +104,11 @@ func (s *session) commit() error {
 		s.stats.slowCommit = max(s.stats.slowCommit, time.Since(began))
 		s.stats.slowRound = max(s.stats.slowRound, time.Since(s.now))
 	}
-	for text := range s.trouble {
-		if !s.seen[text] {
+	for text, last := range s.trouble {
+		if time.Since(last) > s.forgets() {
 			delete(s.trouble, text)
 		}
 	}
-	clear(s.seen)
 	return err
 }
 

@@ -119,6 +119,16 @@ func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
 	return best.entry
 }
 
+// empty reports that nothing stands in any lane.
+func (o *order) empty() bool {
+	for _, l := range o.lanes {
+		if len(*l) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // holds reports whether a place still stands for its entry.
 func (p place) holds(k lane) bool {
 	e := p.entry

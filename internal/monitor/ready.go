@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -20,26 +19,42 @@ type readiness struct {
 	text    string
 	again   time.Time
 	command string
+	cancel  context.CancelFunc // ends the one that is being asked
 }
 
-// Longest time a [ready] command may take: one that hangs is a no.
-const readyLimit = 30 * time.Second
+const (
+	// Longest time a [ready] command may take: one that hangs is a no.
+	readyLimit = 30 * time.Second
+	// Of its output only the end is looked at.
+	readyOutput = 4 << 10
+)
 
-// why is why jobs may not start, "" if they may.
-func (r *readiness) why(s *session) string {
+// why is why jobs may not start, "" if they may. It asks if something could start
+// and the last answer is too old.
+func (r *readiness) why(s *session, could bool) string {
 	command := s.conf.Ready.Command
 	if command == "" {
 		return ""
 	}
 	fresh := r.command == command && !r.asked.IsZero() && s.now.Sub(r.asked) < time.Duration(s.conf.SleepTime)
-	if !fresh && !r.asking {
+	if r.asking && r.command != command {
+		r.cancel() // by a RELOAD; the new one is asked when this has ended
+	}
+	if !fresh && !r.asking && could {
 		r.asking, r.command = true, command
+		var ctx context.Context
+		ctx, r.cancel = context.WithTimeout(context.Background(), readyLimit)
 		argv := append(append([]string(nil), s.conf.Job.Shell...), command)
 		env := append(s.account.env(s.conf, false), "MONITOR_ROOT="+s.conf.Root)
 		dir := s.conf.Root
-		go func() { s.send(event{kind: evReady, ready: ask(argv, env, dir)}) }()
+		go func(cancel context.CancelFunc) {
+			defer cancel()
+			s.send(event{kind: evReady, ready: ask(ctx, argv, env, dir)})
+		}(r.cancel)
 	}
 	switch {
+	case !r.asking && (r.asked.IsZero() || r.command != command):
+		return ""
 	case r.asked.IsZero() || r.command != command:
 		return "the [ready] command is being asked"
 	case r.yes:
@@ -59,25 +74,37 @@ func (r *readiness) answered(err error, now time.Time) {
 // next is when to ask again, zero if nobody waits for it.
 func (r *readiness) next() time.Time { return r.again }
 
-func ask(argv, env []string, dir string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
-	defer cancel()
+func ask(ctx context.Context, argv, env []string, dir string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	out := &lastBytes{}
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
 	switch {
-	case err == nil:
+	case err == nil || errors.Is(err, exec.ErrWaitDelay): // exit 0; what it left behind holds the output
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("the [ready] command did not answer within %v", readyLimit)
 	}
-	last := out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]
+	text := bytes.TrimSpace(out.b)
+	text = text[bytes.LastIndexByte(text, '\n')+1:]
 	var exit *exec.ExitError
-	if text := strings.TrimSpace(string(last)); errors.As(err, &exit) && text != "" {
+	if errors.As(err, &exit) && len(text) > 0 {
 		return fmt.Errorf("the [ready] command said %.80q (%w)", text, err)
 	}
 	return fmt.Errorf("the [ready] command: %w", err)
+}
+
+// lastBytes keeps the end of what is written to it.
+type lastBytes struct{ b []byte }
+
+func (l *lastBytes) Write(b []byte) (int, error) {
+	l.b = append(l.b, b[max(len(b)-readyOutput, 0):]...)
+	if n := len(l.b) - readyOutput; n > 0 {
+		l.b = append(l.b[:0], l.b[n:]...)
+	}
+	return len(b), nil
 }

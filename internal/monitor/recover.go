@@ -282,6 +282,7 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	switch {
 	case f.end != nil:
 		j.end, j.state = f.end, ended
+		s.recovered(j.UOW, label(j)+" had been started by the last monitor, and has ended: "+f.end.Text)
 	case f.locked:
 		j.record, j.state = f.record, alive
 		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", label(j)))

@@ -166,8 +166,8 @@ type session struct {
 
 	// What it tells of itself.
 	stats   stats
-	trouble map[string]bool // said once, until it is gone
-	seen    map[string]bool // trouble since the last commit
+	trouble map[string]time.Time    // said once, until it has not come up for a while; when it last did
+	stuck   map[*spool.Entry]string // why files are not accepted that could be
 	recent  []past
 	digest  digestState
 	noticed string // the STATUS= the service manager has
@@ -188,7 +188,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 	s := &session{
 		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: map[string]bool{}, seen: map[string]bool{}, blank: map[string]int64{}, first: true, timer: true,
+		trouble: map[string]time.Time{}, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
 	}
 	s.digest.stale = true
 	s.order.init()
@@ -236,6 +236,9 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 // hand go on alone.
 func (s *session) close() {
 	close(s.quit)
+	if s.ready.cancel != nil {
+		s.ready.cancel()
+	}
 	for _, j := range s.jobs {
 		if j.stop != nil {
 			j.stop()

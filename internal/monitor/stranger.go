@@ -46,7 +46,7 @@ func (s *session) stranger(n durable.Name) {
 	if err != nil || spool.CheckName(n.Name) != nil {
 		return
 	}
-	free := s.slots < s.conf.Slots && s.mayStart() == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
+	free := s.slots < s.conf.Slots && s.mayStart(true) == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
 	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
 		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: durable.Nanos(u.Enqueued)}
 		claim, err := s.sp.Adopt(claim)

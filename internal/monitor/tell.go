@@ -29,8 +29,14 @@ func (s *session) event(kind, uow string) messages.Event {
 	return messages.Event{Time: time.Now(), Event: kind, UOW: uow}
 }
 
-// fault says an error once, for as long as it comes up again in every round, and
-// has the loop try again soon. An error nobody expected changes no UOW's state.
+// Trouble that has not come up for so long is gone: the next time it is said
+// anew.
+func (s *session) forgets() time.Duration {
+	return max(time.Minute, 3*time.Duration(s.conf.SleepTime))
+}
+
+// fault says an error once, for as long as it comes up again and again, and has
+// the loop try again soon. An error nobody expected changes no UOW's state.
 func (s *session) fault(err error) {
 	if err == nil || s.viewing {
 		return
@@ -43,15 +49,15 @@ func (s *session) fault(err error) {
 		return
 	}
 	text := err.Error()
-	s.seen[text] = true
+	_, said := s.trouble[text]
+	s.trouble[text] = time.Now()
 	s.stats.errors++
 	if durable.Passing(err) {
 		s.later(2 * time.Second)
 	}
-	if s.trouble[text] {
+	if said {
 		return
 	}
-	s.trouble[text] = true
 	s.troubleSaid(text)
 	fmt.Fprintln(s.Stderr, "monitor:", text)
 }

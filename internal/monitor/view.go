@@ -40,7 +40,7 @@ func OpenView(c *config.Config, version string) (*View, error) {
 	v := &View{s: &session{
 		Config: Config{Conf: c, Version: version}, conf: c, sp: sp, now: time.Now(), viewing: true,
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		seen: map[string]bool{}, trouble: map[string]bool{},
+		trouble: map[string]time.Time{},
 	}}
 	v.s.order.init()
 	if err := v.read(); err != nil {

@@ -43,12 +43,12 @@ type temporary struct {
 	file *durable.File
 }
 
-func (s *Spool) temporary(kind string) (*temporary, error) {
+func (s *Spool) temporary(kind string, mode uint32) (*temporary, error) {
 	s.seq++
 	name := kind + "-" + strconv.Itoa(s.seq)
-	f, err := s.Tmp.Create(durable.Site(kind+":create"), name, tmpMode)
+	f, err := s.Tmp.Create(durable.Site(kind+":create"), name, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return s.temporary(kind)
+		return s.temporary(kind, mode)
 	}
 	return &temporary{name, f}, err
 }

@@ -106,7 +106,7 @@ func (s *Spool) Fetch(act string, from Queue, name string, to Queue) (Moved, err
 // Refuse puts a file into trash, with the reason beside it.
 func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 	// The reason goes first: a file in trash without one would be a riddle.
-	tmp, err := s.temporary("refuse")
+	tmp, err := s.temporary("refuse", whyMode)
 	if err != nil {
 		return Moved{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -53,6 +54,7 @@ const (
 	private   = ".monitor"
 	version   = "simple-job-q spool 1\n"
 	tmpMode   = 0o600
+	whyMode   = 0o644 // the reason is for whoever dropped the file
 	queueMode = 0o777
 )
 
@@ -243,7 +245,19 @@ func (s *Spool) ByName(name string) (Queue, bool) {
 // closed. The lock is of the kernel, so it dies with the process; the text in
 // the file only tells people who holds it.
 func (s *Spool) Lock(holder string) (*durable.File, error) {
+	var faults []string
+	for _, d := range append(s.dirs[:], s.Root, s.Private, s.Tmp, s.Run) {
+		if err := d.Writable(); errors.Is(err, fs.ErrPermission) {
+			faults = append(faults, fmt.Sprintf("%s: this user (uid %d) may not write there; give the spool to the user the monitor runs as (chown -R), or run it as the spool's owner", d.Path(), os.Geteuid()))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, &LayoutError{strings.Join(faults, "\n")}
+	}
 	f, err := s.Private.OpenAppend("lock:open", "lock", 0o644)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &LayoutError{fmt.Sprintf("%s: this user (uid %d) may not write it: another user's monitor made it; run as that user, or chown -R the spool", s.Private.Join("lock"), os.Geteuid())}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -216,6 +216,12 @@ func (p *parser) misspelled(line, nearest string) {
 	if p.dirty {
 		return
 	}
+	if t := strings.TrimLeft(line, blanks); t != line {
+		if _, _, ok := splitTitle(t); ok {
+			p.add(p.line, 0, "%s: a title begins in the first column (remove the blanks before it)", quote(strings.TrimRight(t, blanks)))
+			return
+		}
+	}
 	line = strings.Trim(line, blanks)
 	switch nearest {
 	case "":

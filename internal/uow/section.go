@@ -2,7 +2,6 @@ package uow
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -107,13 +106,14 @@ func (p *parser) where(line int) string {
 func (p *parser) judge() {
 	u := p.unit
 	if p.titleAt[unitOfWork] == 0 && !p.bare {
-		if !p.begun {
+		if !p.begun && u.logEnd > 0 {
+			p.add(p.line, 0, "\"==== JOB LOG\" ends what is read, and no \"==== UNIT OF WORK\" stands above it (move it to the end)")
+		} else if !p.begun {
 			p.add(0, 0, "the file is empty (write \"==== UNIT OF WORK\" and an item, such as COMMAND :: make backup)")
 		} else {
 			p.add(0, 0, "no section \"==== UNIT OF WORK\"")
 		}
 	}
-	flow := slices.ContainsFunc(p.works, func(w *work) bool { return w.place == inStep })
 	for _, w := range p.works {
 		command, job, cleanup := w.seen["COMMAND"], w.seen["JOB"], w.seen["CLEANUP"]
 		if command > 0 && job > 0 {
@@ -121,14 +121,6 @@ func (p *parser) judge() {
 		}
 		if cleanup > 0 && command == 0 && job == 0 {
 			p.add(cleanup, 0, "item \"CLEANUP\": there is nothing to clean up after (add COMMAND or JOB)")
-		}
-		if !flow || w.place == inStep {
-			continue
-		}
-		for _, name := range []string{"COMMAND", "CHECK", "CLEANUP", "JOB"} {
-			if line := w.seen[name]; line > 0 {
-				p.add(line, 0, "item %q: a UOW with steps has none of its own (move it into a step)", name)
-			}
 		}
 	}
 	if u.ExpiresIn > 0 && !u.Enqueued.IsZero() {
