@@ -13,7 +13,6 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
-	"simplejobq/internal/status"
 	"simplejobq/internal/uow"
 )
 
@@ -84,32 +83,6 @@ func (u *unit) release() error {
 	return nil
 }
 
-// vacant refuses names that wait already. A second UOW of a name would only
-// puzzle whoever asks for it.
-func (d *drop) vacant() error {
-	seen := map[string]bool{}
-	for _, u := range d.units {
-		if seen[u.name] {
-			return fmt.Errorf("%s: two of the files have this name; submit one of them with --name", status.Name(u.name))
-		}
-		seen[u.name] = true
-		for _, q := range spool.Live {
-			_, err := d.sp.Dir(q).Stat(u.name)
-			if err == nil {
-				return d.taken(q, u.name)
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (d *drop) taken(q spool.Queue, name string) error {
-	return fmt.Errorf("%s lies in %s already; choose another name with --name", status.Name(name), d.sp.Name(q))
-}
-
 // write makes each unit durable under a name nobody looks at.
 func (d *drop) write() error {
 	for _, u := range d.units {
@@ -168,10 +141,14 @@ func (d *drop) publish() (done []*unit, err error) {
 	dir := d.sp.Dir(d.to)
 	for _, u := range d.units {
 		// Crash window: a whole file under a name nobody looks at.
-		if err = dir.Move("submit:rename", u.tmp, dir, u.name); err != nil {
-			if errors.Is(err, fs.ErrExist) {
-				err = d.taken(d.to, u.name)
-			}
+		name := u.name
+		err = dir.Move("submit:rename", u.tmp, dir, u.name)
+		for n := 1; errors.Is(err, fs.ErrExist); n++ {
+			// What waits keeps its name, the newcomer takes a suffix.
+			u.name = spool.Older(name, n)
+			err = dir.Move("submit:rename", u.tmp, dir, u.name)
+		}
+		if err != nil {
 			break
 		}
 		u.tmp = ""

@@ -28,6 +28,7 @@ type program struct {
 	root       string // --root
 	configFile string // --config
 	beat       time.Time
+	deaf       bool // the service manager can't be told anything
 }
 
 // Version is set by the build (-ldflags -X main.Version=…).
@@ -133,8 +134,13 @@ func (p *program) readConfig() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(disk, filepath.Join(root, "config.toml"))
+	path := filepath.Join(root, "config.toml")
+	c, err := config.Load(disk, path)
 	if errors.Is(err, fs.ErrNotExist) {
+		// A configuration that can't be reached is not one that is not there.
+		if _, e := os.Lstat(path); e == nil {
+			return nil, &spool.LayoutError{Text: path + ": is a link to a file that is not there; mend the link, or remove it for the defaults"}
+		}
 		if !spool.IsSpool(root) {
 			return nil, &spool.LayoutError{Text: fmt.Sprintf("%s is no spool; make one with: monitor init %[1]s", root)}
 		}

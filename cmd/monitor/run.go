@@ -92,7 +92,8 @@ func (p *program) notify(state string) {
 	if strings.HasPrefix(state, daemon.SdNotifyReloading) {
 		state += "\n" + daemon.SdNotifyMonotonicUsec()
 	}
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	if _, err := daemon.SdNotify(false, state); err != nil && !p.deaf {
+		p.deaf = true // said once: it will be the same at each beat
 		fmt.Fprintln(p.stderr, "monitor: sd_notify:", err)
 	}
 }

@@ -95,9 +95,6 @@ func (p *program) submit(o order, files, words []string) error {
 	} else {
 		err = p.readAll(d, c, o.name, files, items)
 	}
-	if err == nil {
-		err = d.vacant()
-	}
 	if err != nil {
 		return err
 	}

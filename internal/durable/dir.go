@@ -172,6 +172,18 @@ func (d *Dir) Writable() error {
 	return nil
 }
 
+// Allow lets the owner of name, which we must be, read and write it.
+func (d *Dir) Allow(site Site, name string) error {
+	err := at(site)
+	if err == nil {
+		var st Stat
+		if st, err = d.Stat(name); err == nil {
+			err = retry(func() error { return unix.Fchmodat(d.fd, name, st.Mode&0o7777|0o600, 0) })
+		}
+	}
+	return fail(site, d.Join(name), err)
+}
+
 // Free is the room left on the file system for who is not root, in bytes.
 func (d *Dir) Free() (int64, error) {
 	var st unix.Statfs_t

@@ -258,7 +258,12 @@ func (f *File) TakeOwner(site Site, from *File) error {
 		return fail(site, f.path, err)
 	}
 	// Set-id bits have no business on a text file; after chown, which clears them.
-	if err := unix.Fchmod(f.fd, s.Mode&0o777); err != nil {
+	// Who is not root must be able to write to it again.
+	mode := s.Mode & 0o777
+	if unix.Geteuid() != 0 {
+		mode |= 0o600
+	}
+	if err := unix.Fchmod(f.fd, mode); err != nil {
 		return fail(site, f.path, err)
 	}
 	const acl = "system.posix_acl_access"

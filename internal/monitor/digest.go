@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -36,16 +35,9 @@ type count struct {
 	next         time.Time // not counted again before: a large directory takes its time
 }
 
-// past is a UOW that ended, for the digest's list of recent ones.
-type past struct {
-	at   time.Time
-	name string
-	to   spool.Queue
-	text string
-}
-
-func (s *session) addRecent(p past) {
-	s.recent = append([]past{p}, s.recent...)
+// addRecent notes a UOW that ended, for the digest's list of the last ones.
+func (s *session) addRecent(j status.Job) {
+	s.recent = append([]status.Job{j}, s.recent...)
 	if n := s.conf.Status.Recent; len(s.recent) > n {
 		s.recent = s.recent[:n]
 	}
@@ -65,8 +57,14 @@ func (s *session) remember() {
 			where[e.UOW] = e.To
 		case "ended":
 			if q, ok := s.sp.ByName(where[e.UOW]); ok {
-				s.addRecent(past{e.Time, e.UOW, q, e.Reason})
+				s.addRecent(status.Job{Name: e.UOW, Queue: s.sp.Name(q), State: stateOf(q), Status: e.Reason, Try: e.Try})
 			}
+		}
+	}
+	for i, j := range s.recent {
+		q, _ := s.sp.ByName(j.Queue)
+		if u, c, err := s.readUnit(q, j.Name); err == nil {
+			s.recent[i].Title, s.recent[i].Enqueued, s.recent[i].Size = u.Title, status.At(u.Enqueued), c.Stat.Size
 		}
 	}
 }
@@ -151,11 +149,9 @@ func (s *session) compose(now time.Time) *status.Digest {
 		return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
 	})
 	s.describeWaiting(d, now)
-	for _, p := range s.recent {
-		d.Recent = append(d.Recent, status.Job{Name: p.name, Queue: s.sp.Name(p.to), State: stateOf(p.to), Status: p.text})
-	}
+	d.Recent = append(d.Recent, s.recent...)
 	if s.stop == running { // paused, finishing and the like are told by themselves
-		d.NotReady = strings.TrimPrefix(s.mayStart(false), "not ready: ")
+		d.NotReady = s.mayStart(false)
 	}
 	return d
 }
@@ -203,13 +199,8 @@ func insert(list []*spool.Entry, e *spool.Entry, n int) []*spool.Entry {
 
 func (s *session) describeEntry(e *spool.Entry) status.Job {
 	j := status.Job{Name: e.Name, Queue: s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0), Why: s.whyWaits(e)}
-	if e.State == spool.Accepted {
-		j.Enqueued = status.Time{Time: time.Unix(0, e.Enqueued)}
-	}
-	if t := termsOf(e); t != nil && !t.due.IsZero() {
-		if u, _, err := s.readUnit(e.Queue, e.Name); err == nil {
-			j.Status, j.Try = u.Status.Text, u.Status.Try
-		}
+	if u, _, err := s.readUnit(e.Queue, e.Name); err == nil && e.State == spool.Accepted {
+		j.Title, j.Enqueued, j.Status, j.Try = u.Title, status.At(u.Enqueued), u.Status.Text, u.Status.Try
 	}
 	return j
 }

@@ -70,6 +70,9 @@ func (s *session) explainJob(j *job) string {
 		}
 		return text
 	}
+	if j.text == "" {
+		return "its " + string(j.phase) + " has ended; what follows from that is being written"
+	}
 	return "it has ended and is about to leave: " + j.text
 }
 
@@ -116,6 +119,8 @@ func (s *session) whySettles(e *spool.Entry) string {
 		return "not looked at yet"
 	case strings.TrimSpace(string(c.Head)) == "":
 		return "the file is empty"
+	case c.Swap != "":
+		return "an editor has it open: " + quoteName(c.Swap) + " lies beside it (remove that if the editor is gone)"
 	case c.Writer == durable.Written:
 		return "somebody has it open for writing"
 	case !c.Newline:
@@ -123,6 +128,9 @@ func (s *session) whySettles(e *spool.Entry) string {
 	}
 	if _, err := s.parse(e.Name, c); err != nil {
 		return fmt.Sprintf("not a valid unit of work; it goes to %s after %v without a change: %s", s.sp.Name(spool.Trash), s.conf.SleepTime, firstLine(err.Error()))
+	}
+	if s.closed == noMonitor {
+		return s.closed
 	}
 	if c.Writer == durable.Unknown {
 		return fmt.Sprintf("nobody here may ask whether it is still being written (not the monitor's own file, and no CAP_LEASE); accepted after %v without a change", blindSettle)

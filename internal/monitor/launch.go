@@ -187,7 +187,7 @@ func (s *session) prepare(j *job) bool {
 	}
 	err = w.record.WriteStart(run.Start{
 		Run: j.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Claim: j.Token, Queue: s.sp.Name(j.From),
-		Try: j.try, Tries: j.step.Tries, Phase: string(j.phase), Command: run.CommandLine(spec.Argv),
+		Try: j.try, Tries: j.step.Tries, Phase: string(j.phase), Work: dir.name, Command: run.CommandLine(spec.Argv),
 	})
 	if err == nil {
 		err = s.covered(w)

@@ -76,7 +76,7 @@ func (s *session) exactly(q spool.Queue, name string) (target, error) {
 	if e := s.sp.Entry(q, name); e != nil {
 		return target{queue: q, name: name, entry: e}, nil
 	}
-	if spool.Ignored(name) || name == "" || strings.Contains(name, "/") {
+	if spool.Ignored(name) || spool.Readme(name) || name == "" || strings.Contains(name, "/") {
 		return target{}, errNobody
 	}
 	_, there, err := s.sp.Find(q, name)
@@ -88,7 +88,7 @@ func (s *session) exactly(q spool.Queue, name string) (target, error) {
 
 // latest finds the ended UOW of a name that was enqueued last.
 func (s *session) latest(name string) (best target, err error) {
-	if spool.Ignored(name) || name == "" || len(name) > 255 {
+	if spool.Ignored(name) || spool.Readme(name) || name == "" || len(name) > 255 {
 		return target{}, errNobody
 	}
 	var when int64

@@ -36,11 +36,15 @@ func (r *readiness) why(s *session, could bool) string {
 	if command == "" {
 		return ""
 	}
-	fresh := r.command == command && !r.asked.IsZero() && s.now.Sub(r.asked) < time.Duration(s.conf.SleepTime)
 	if r.asking && r.command != command {
 		r.cancel() // by a RELOAD; the new one is asked when this has ended
 	}
+	known := r.command == command && !r.asked.IsZero()
+	fresh := known && s.now.Sub(r.asked) < time.Duration(s.conf.SleepTime)
 	if !fresh && !r.asking && could {
+		if !known {
+			r.asked = time.Time{}
+		}
 		r.asking, r.command = true, command
 		var ctx context.Context
 		ctx, r.cancel = context.WithTimeout(context.Background(), readyLimit)
@@ -53,15 +57,17 @@ func (r *readiness) why(s *session, could bool) string {
 		}(r.cancel)
 	}
 	switch {
-	case !r.asking && (r.asked.IsZero() || r.command != command):
+	case known && !r.yes:
+		if could {
+			r.again = r.asked.Add(time.Duration(s.conf.SleepTime))
+		}
+		return "not ready: " + r.text
+	case fresh:
 		return ""
-	case r.asked.IsZero() || r.command != command:
+	case r.asking:
 		return "the [ready] command is being asked"
-	case r.yes:
-		return ""
 	}
-	r.again = r.asked.Add(time.Duration(s.conf.SleepTime))
-	return "not ready: " + r.text
+	return "" // not asked, because nothing could start
 }
 
 func (r *readiness) answered(err error, now time.Time) {

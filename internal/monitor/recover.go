@@ -269,6 +269,11 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	}
 	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
 	j.began, j.pid = f.live.Started, f.live.PID
+	if _, err := s.works.Stat(f.start.Work); f.start.Work != "" && err == nil {
+		if j.work, err = s.openWork(f.start.Work); err != nil {
+			return err
+		}
+	}
 	j.commanded = j.commanded || j.phase != flow.Check
 	st := u.Status
 	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try)

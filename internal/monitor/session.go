@@ -10,11 +10,14 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/status"
 	"simplejobq/internal/uow"
 )
 
@@ -43,6 +46,14 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	started := time.Now()
 	lock, err := sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
+	for errors.Is(err, ErrBusy) && time.Since(started) < time.Second {
+		// One that was killed a moment ago may not be gone yet, or what it was just
+		// starting holds the lock until it execs.
+		if !pause(ctx, 20*time.Millisecond, cfg) {
+			break
+		}
+		lock, err = sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
+	}
 	if err != nil {
 		sp.Close()
 		return err
@@ -55,7 +66,8 @@ func Run(ctx context.Context, cfg Config) error {
 			err = s.work(ctx)
 		}
 		var lost *spool.LostError
-		if err == nil || errors.As(err, &lost) {
+		var layout *spool.LayoutError
+		if err == nil || errors.As(err, &lost) || errors.As(err, &layout) {
 			sp.Close()
 			return err
 		}
@@ -168,7 +180,7 @@ type session struct {
 	stats   stats
 	trouble map[string]time.Time    // said once, until it has not come up for a while; when it last did
 	stuck   map[*spool.Entry]string // why files are not accepted that could be
-	recent  []past
+	recent  []status.Job
 	digest  digestState
 	noticed string // the STATUS= the service manager has
 
@@ -204,6 +216,9 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 		return s, err
 	}
 	s.ids = run.NewIDs(s.boot)
+	if st, err := sp.Root.Stat(s.conf.Dirs.Status); err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return s, &spool.LayoutError{Text: sp.Root.Join(s.conf.Dirs.Status) + ": is " + kindName(st.Mode) + "; it must be a directory (the digest is written there)"}
+	}
 	if err = sp.Private.Mkdir("start:mkdir", "work", 0o755); err != nil {
 		return s, err
 	}

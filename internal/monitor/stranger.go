@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"strconv"
-	"strings"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -67,22 +66,30 @@ func (s *session) stranger(n durable.Name) {
 		return
 	}
 	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
+	why := "a unit of work that nobody had started lay in " + s.sp.Name(spool.Executing)
+	for _, j := range s.jobs {
+		if j.Name == n.Name && j.At == spool.Executing {
+			why = "was replaced by another file while it runs, by an editor perhaps; that file counts as newly dropped"
+		}
+	}
 	m, err := s.sp.Fetch("stranger", spool.Executing, n.Name, spool.Priority)
 	if err != nil {
 		s.fault(trouble(err))
 		return
 	}
 	s.more = true
-	s.recovered(n.Name, "a unit of work that nobody had started lay in "+s.sp.Name(spool.Executing)+"; it is in "+s.sp.Name(spool.Priority)+" now")
+	s.recovered(n.Name, why+"; it is in "+s.sp.Name(spool.Priority)+" now")
 	s.tellMoved(m, "")
 }
 
 // clearWork removes work directories nobody will use again.
 func (s *session) clearWork() error {
-	inUse, adopted := map[string]bool{}, false
+	inUse := map[string]bool{}
 	for _, j := range s.jobs {
 		inUse[ownWork(j)] = true
-		adopted = adopted || j.record != nil
+		if j.work != nil {
+			inUse[j.work.name] = true
+		}
 	}
 	var names []string
 	if err := s.works.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
@@ -101,7 +108,7 @@ func (s *session) clearWork() error {
 		}
 	}
 	for _, name := range names {
-		if inUse[name] || waiting[name] || adopted && strings.HasPrefix(name, "w") {
+		if inUse[name] || waiting[name] {
 			continue
 		}
 		// What a job left and nobody can remove stays, and is said.

@@ -158,7 +158,10 @@ func (s *session) tellEnded(j *job, m spool.Moved) {
 	fill(&end, j.last)
 	if kind == "ended" {
 		s.journal.Tell(end)
-		s.addRecent(past{time.Now(), m.NewName, j.to, j.text})
+		recent := s.describeJob(j) // through the second link, which is still there
+		recent.Name, recent.Queue, recent.State, recent.Status = m.NewName, s.sp.Name(j.to), stateOf(j.to), j.text
+		recent.PID, recent.Last = 0, ""
+		s.addRecent(recent)
 	}
 	s.say(kind, m.NewName, j.text+", to "+s.sp.Name(j.to))
 }

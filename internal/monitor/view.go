@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"simplejobq/internal/config"
@@ -50,6 +51,8 @@ func OpenView(c *config.Config, version string) (*View, error) {
 	return v, nil
 }
 
+const noMonitor = "no monitor is running on this spool"
+
 func (v *View) read() (err error) {
 	s := v.s
 	if v.holder, err = s.sp.Watched(); err != nil {
@@ -71,7 +74,7 @@ func (v *View) read() (err error) {
 	}
 	switch {
 	case v.holder == "":
-		s.closed = "no monitor is running on this spool"
+		s.closed = noMonitor
 	case s.paused:
 		s.closed = "paused (RESUME goes on)"
 	case v.last != nil:
@@ -117,6 +120,12 @@ func (v *View) readJobs() error {
 		u, c, err := s.readUnit(spool.Executing, n.Name)
 		if err != nil {
 			continue // foreign, or gone by now: counted, not told of
+		}
+		if _, known := records[n.Ino]; !known && tokens[n.Ino] == "" {
+			// Nobody claimed it: a person's, which is started if it can be.
+			if _, err := Check(s.conf, n.Name, c.Head); err != nil {
+				continue
+			}
 		}
 		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: durable.Nanos(u.Enqueued)}, u)
 		if j.state, j.phase = due, flow.Command; private {
@@ -259,9 +268,7 @@ func (v *View) describe(e *spool.Entry, u *uow.Unit) status.Job {
 		if !u.Enqueued.IsZero() {
 			j.Enqueued = status.At(u.Enqueued)
 		}
-		if u.Status.Kind == uow.TryAgain {
-			j.Try = u.Status.Try
-		}
+		j.Try = tryOf(u.Status)
 	}
 	if e.Queue == spool.Wait || e.Queue == spool.Priority {
 		j.Why = v.s.whyWaits(e)
@@ -269,13 +276,46 @@ func (v *View) describe(e *spool.Entry, u *uow.Unit) status.Job {
 	return j
 }
 
+// tryOf is the try that STATUS tells of: the one that is due, or the last.
+func tryOf(st uow.Status) int {
+	if st.Kind == uow.TryAgain {
+		return st.Try
+	}
+	var try int
+	if i := strings.LastIndex(st.Text, ", try "); i >= 0 {
+		_, _ = fmt.Sscanf(st.Text[i:], ", try %d", &try) // 0 if there is none
+	}
+	return try
+}
+
 // Explain is why a UOW is where it is, in one sentence.
 func (v *View) Explain(name string) (string, error) {
 	t, err := v.resolve(name)
+	if errors.Is(err, errNobody) {
+		return v.overlooked(name, err)
+	}
 	if err != nil {
 		return "", err
 	}
+	if t.entry != nil && t.entry.State != spool.Accepted && v.holder != "" && v.last != nil {
+		// The monitor may know more of a file it does not take than we can see.
+		for _, j := range v.last.Next {
+			if j.Name == t.name && j.Queue == v.s.sp.Name(t.queue) && j.Why != "" {
+				return "is in " + j.Queue + ": " + j.Why, nil
+			}
+		}
+	}
 	return v.s.explain(t), nil
+}
+
+// overlooked explains a name that lies in a queue and is no UOW's.
+func (v *View) overlooked(name string, err error) (string, error) {
+	for _, q := range spool.Live {
+		if _, e := v.s.sp.Dir(q).Stat(plainName(name)); e == nil && spool.Ignored(plainName(name)) {
+			return "lies in " + v.s.sp.Name(q) + " and is not looked at: names that start with . or # or end in ~, .swp, .tmp or .part are temporary ones; rename it", nil
+		}
+	}
+	return "", err
 }
 
 // Found is what a name means.

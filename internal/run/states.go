@@ -13,6 +13,7 @@ type Start struct {
 	Queue       string // it came from
 	Try, Tries  int
 	Step, Phase string
+	Work        string // the directory its $MONITOR_SHARED is in
 	Command     string // for people, cut to what fits
 }
 
@@ -74,6 +75,7 @@ func (s *Start) put(a *area) {
 	a.number("tries", int64(s.Tries))
 	a.text("step", s.Step)
 	a.text("phase", s.Phase)
+	a.text("work", s.Work)
 	a.text("command", cut(s.Command, a.room()-len("command=\n")))
 }
 
@@ -99,6 +101,8 @@ func (s *Start) field(key, value string) (err error) {
 		s.Step = value
 	case "phase":
 		s.Phase = value
+	case "work":
+		s.Work = value
 	case "command":
 		s.Command = value
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"simplejobq/internal/durable"
+
+	"golang.org/x/sys/unix"
 )
 
 // Claimed is a UOW in currently-executing.
@@ -149,6 +151,13 @@ var ErrVanished = errors.New("its file was removed, and its second link too")
 // wherever people moved it, it is the inode that ran.
 func (s *Spool) Open(site durable.Site, c Claimed) (*durable.File, error) {
 	f, err := s.Run.OpenWrite(site, c.Link())
+	if errors.Is(err, fs.ErrPermission) {
+		// Its job took the right to write from its own file.
+		if e := s.Run.Allow("finish:chmod", c.Link()); e != nil {
+			return nil, errors.Join(err, e)
+		}
+		f, err = s.Run.OpenWrite(site, c.Link())
+	}
 	if !isMissing(err) {
 		return f, err
 	}
@@ -262,7 +271,13 @@ type Second struct {
 // Seconds lists the second links, and the names of the run records beside them.
 func (s *Spool) Seconds() (links []Second, records []string, err error) {
 	var names []string
-	if err := s.Run.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+	err = s.Run.List(func(n durable.Name) bool {
+		if n.Type != unix.DT_DIR { // no file of ours
+			names = append(names, n.Name)
+		}
+		return true
+	})
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range names {

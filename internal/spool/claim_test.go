@@ -300,9 +300,9 @@ func TestRefuse(t *testing.T) {
 			b.has(Trash, name, text)
 			b.has(Trash, whyOf(name), "why "+text)
 		}
-		b.has(Trash, older(name, 1), "one\n")
-		b.has(Trash, whyOf(older(name, 1)), "why one\n")
-		b.has(Trash, older(name, 2), "two\n")
+		b.has(Trash, Older(name, 1), "one\n")
+		b.has(Trash, whyOf(Older(name, 1)), "why one\n")
+		b.has(Trash, Older(name, 2), "two\n")
 	}
 	b.list(".monitor/tmp")
 }

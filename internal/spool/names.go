@@ -64,8 +64,8 @@ func cut(name string, n int) string {
 // whyOf is the name of the file that tells why name was refused.
 func whyOf(name string) string { return cut(name, nameMax-len(".why")) + ".why" }
 
-// older is name with the suffix ~n of an older file of that name.
-func older(name string, n int) string {
+// Older is name with the suffix ~n that tells files of one name apart.
+func Older(name string, n int) string {
 	suffix := "~" + strconv.Itoa(n)
 	return cut(name, nameMax-len(suffix)) + suffix
 }
@@ -73,7 +73,7 @@ func older(name string, n int) string {
 // free finds a suffix under which name is free in q.
 func (s *Spool) free(q Queue, name string) (string, error) {
 	for n := 1; n < 1<<30; n++ {
-		candidate := older(name, n)
+		candidate := Older(name, n)
 		if _, err := s.dirs[q].Stat(candidate); errors.Is(err, fs.ErrNotExist) {
 			return candidate, nil
 		} else if err != nil {

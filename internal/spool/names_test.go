@@ -56,13 +56,13 @@ func TestCutProperties(t *testing.T) {
 func TestNamesThatFit(t *testing.T) {
 	long := strings.Repeat("ä", 127) + "x" // 255 bytes
 	for _, name := range []string{long, strings.Repeat("x", 255), "x"} {
-		for _, made := range []string{whyOf(name), older(name, 1), older(name, 1<<29), Claimed{Ino: 1<<63 - 1, Token: "abcdefghijkl", UOW: name}.Link()} {
+		for _, made := range []string{whyOf(name), Older(name, 1), Older(name, 1<<29), Claimed{Ino: 1<<63 - 1, Token: "abcdefghijkl", UOW: name}.Link()} {
 			if len(made) > 255 || !utf8.ValidString(made) {
 				t.Errorf("%q: %d bytes", made, len(made))
 			}
 		}
-		if !strings.HasSuffix(whyOf(name), ".why") || !strings.HasSuffix(older(name, 12), "~12") {
-			t.Errorf("%q and %q do not say what they are", whyOf(name), older(name, 12))
+		if !strings.HasSuffix(whyOf(name), ".why") || !strings.HasSuffix(Older(name, 12), "~12") {
+			t.Errorf("%q and %q do not say what they are", whyOf(name), Older(name, 12))
 		}
 	}
 }

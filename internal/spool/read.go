@@ -17,9 +17,10 @@ type Head func(io.Reader) ([]byte, error)
 type Content struct {
 	Stat    durable.Stat
 	Head    []byte
-	HeadErr error // what Head said of the bytes, not of the disk
-	Newline bool  // the file's last byte is one
-	Writer  int   // durable.Quiet, Written or Unknown
+	HeadErr error  // what Head said of the bytes, not of the disk
+	Newline bool   // the file's last byte is one
+	Writer  int    // durable.Quiet, Written or Unknown
+	Swap    string // an editor's file beside it, which says that somebody is editing
 }
 
 // MovedIn reports whether the file shows that it came here whole: the kernel saw
@@ -122,7 +123,7 @@ func (s *Spool) Read(q Queue, name string, head Head) (Content, error) {
 			continue
 		}
 		if _, err := s.dirs[q].Stat(swap); err == nil {
-			c.Writer = durable.Written
+			c.Writer, c.Swap = durable.Written, swap
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return c, err
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"simplejobq/internal/durable"
+
+	"golang.org/x/sys/unix"
 )
 
 // Queue is a directory of the spool, and so the state of what lies in it.
@@ -151,7 +153,7 @@ func (s *Spool) checkVersion() error {
 	b := make([]byte, 64)
 	n, err := f.Read(b)
 	if err != nil || string(b[:n]) != version {
-		return &LayoutError{fmt.Sprintf("%s: found %q, this monitor works on %q", f.Path(), b[:n], version)}
+		return &LayoutError{fmt.Sprintf("%s: found %q, this monitor works on %q; use the monitor that made this spool, or move the UOWs into a new one", f.Path(), b[:n], version)}
 	}
 	return nil
 }
@@ -255,6 +257,9 @@ func (s *Spool) Lock(holder string) (*durable.File, error) {
 		return nil, &LayoutError{strings.Join(faults, "\n")}
 	}
 	f, err := s.Private.OpenAppend("lock:open", "lock", 0o644)
+	if errors.Is(err, unix.EISDIR) {
+		return nil, &LayoutError{s.Private.Join("lock") + ": is a directory; it must be a file (remove the directory)"}
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, &LayoutError{fmt.Sprintf("%s: this user (uid %d) may not write it: another user's monitor made it; run as that user, or chown -R the spool", s.Private.Join("lock"), os.Geteuid())}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -65,7 +66,7 @@ func (p *page) head(d *Digest) {
 		p.printf("finishing: nothing new starts; the monitor ends when what runs has ended\n")
 	}
 	if d.NotReady != "" {
-		p.printf("not ready: %s\n", oneLine(d.NotReady))
+		p.printf("not ready: %s\n", oneLine(strings.TrimPrefix(d.NotReady, "not ready: ")))
 	}
 }
 
