@@ -48,6 +48,9 @@ func (s *session) readWhy(t target) string {
 	return "refused: " + firstLine(string(c.Head))
 }
 
+// With less room than this a runner can't write on.
+const noRoom = 64 << 10
+
 func (s *session) explainJob(j *job) string {
 	switch j.state {
 	case due:
@@ -64,6 +67,9 @@ func (s *session) explainJob(j *job) string {
 		}
 		if j.record != nil {
 			text += ", adopted after a restart of the monitor"
+		}
+		if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
+			text += "; the disk is full, so its output waits for room"
 		}
 		if j.killed != "" {
 			text += ", and is being ended by request"
