@@ -69,12 +69,11 @@ func (w *Watcher) run() {
 				return
 			}
 			w.event(ev)
-		case err, ok := <-w.fs.Errors:
+		case _, ok := <-w.fs.Errors:
 			if !ok {
 				return
 			}
 			// An overflow says that events were lost; any other error may mean it.
-			_ = err
 			for _, q := range Live {
 				w.spool.hint(q, func(h *hints) { h.all = true })
 			}
