@@ -148,7 +148,7 @@ func newSpool(t *testing.T) *spool {
 	s := &spool{T: t, dir: filepath.Join(t.TempDir(), "spool")}
 	scratch := t.TempDir()
 	own := map[string]string{
-		"ANSIBLE_FORCE_COLOR": "1", "ANSIBLE_HOME": scratch,
+		"ANSIBLE_FORCE_COLOR": "1", "ANSIBLE_HOME": scratch, "ANSIBLE_SSH_CONTROL_PATH_DIR": filepath.Join(scratch, "cp"),
 		"ANSIBLE_LOCAL_TEMP": scratch, "ANSIBLE_REMOTE_TEMP": scratch, "TERM": "xterm-256color",
 	}
 	playbooks, err := filepath.Abs("testdata")
