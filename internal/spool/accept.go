@@ -63,7 +63,7 @@ func (s *Spool) Accept(all []*Acceptance) error {
 		if a.Mtime.IsZero() {
 			a.Mtime = a.Enqueued
 		}
-		if a.Err = s.inPlace(a); a.Err == errNeedsCopy {
+		if a.Err = s.inPlace(a); errors.Is(a.Err, errNeedsCopy) {
 			a.Copied = true
 			a.Err = s.copy(a, copies)
 		}
@@ -124,7 +124,7 @@ func (s *Spool) inPlace(a *Acceptance) error {
 	}
 	if err := f.SetMtime("accept:time", a.Mtime); err != nil {
 		if errors.Is(err, fs.ErrPermission) && a.Patch == nil && a.Line == nil {
-			return errors.Join(errNeedsCopyIf(f.Close()))
+			err = errNeedsCopy // somebody else's file that we may write to
 		}
 		return done(err)
 	}
@@ -133,13 +133,6 @@ func (s *Spool) inPlace(a *Acceptance) error {
 	}
 	e.note(st)
 	return s.Batch.File(f)
-}
-
-func errNeedsCopyIf(err error) error {
-	if err != nil {
-		return err
-	}
-	return errNeedsCopy
 }
 
 // copy writes the completed file into tmp.

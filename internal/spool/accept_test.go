@@ -72,6 +72,29 @@ func TestAcceptCopy(t *testing.T) {
 	}
 }
 
+// Who may write to a file and does not own it can't set its time: such a file
+// gets a copy of our own.
+func TestAcceptNotOurs(t *testing.T) {
+	b := newBox(t)
+	b.drop(Wait, "a", "text\n")
+	a := b.acceptance(b.look(Wait, "a"), "")
+	refused := false
+	durable.Fault = func(s durable.Site) error {
+		if s == "accept:time" && !refused {
+			refused = true
+			return unix.EPERM
+		}
+		return nil
+	}
+	t.Cleanup(func() { durable.Fault = nil })
+	if err := b.accept(a); err != nil || !a.Copied || !refused {
+		t.Fatalf("copied %v, refused %v: %v", a.Copied, refused, err)
+	}
+	b.has(Wait, "a", "text\n")
+	b.commit()
+	b.list(".monitor/tmp")
+}
+
 func TestAcceptLinked(t *testing.T) {
 	for way, faults := range ways {
 		t.Run(way, func(t *testing.T) {
