@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"fmt"
-	"strings"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
@@ -123,7 +122,7 @@ func (s *session) whySettles(e *spool.Entry) string {
 		return err.Error()
 	case e.State == spool.Fresh:
 		return "not looked at yet"
-	case strings.TrimSpace(string(c.Head)) == "":
+	case uow.Blank(c.Head):
 		return "the file is empty"
 	case c.Swap != "":
 		return "an editor has it open: " + quoteName(c.Swap) + " lies beside it (remove that if the editor is gone)"

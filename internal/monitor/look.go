@@ -251,7 +251,7 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		s.settleAgain(e, time.Duration(s.conf.SettleTime), true)
 		return nil, nil
 	}
-	if len(bytes.TrimSpace(c.Head)) == 0 && c.HeadErr == nil {
+	if uow.Blank(c.Head) && c.HeadErr == nil {
 		s.sayBlank(e, c.Stat)
 		s.settleAgain(e, time.Duration(s.conf.SleepTime), true)
 		return nil, nil

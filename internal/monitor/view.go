@@ -30,6 +30,8 @@ type View struct {
 	s      *session
 	holder string
 	last   *status.Digest // what the last monitor wrote
+
+	surveyed bool
 }
 
 // OpenView opens a spool for looking.
@@ -80,10 +82,23 @@ func (v *View) read() (err error) {
 	case v.last != nil:
 		s.closed = v.last.NotReady
 	}
-	if _, err := s.sp.Look(true, s.now); err != nil {
+	return nil
+}
+
+// survey reads the live queues and what is executing, when somebody asks for
+// more than the digest.
+func (v *View) survey() error {
+	if v.surveyed {
+		return nil
+	}
+	if _, err := v.s.sp.Look(true, v.s.now); err != nil {
 		return err
 	}
-	return v.readJobs()
+	if err := v.readJobs(); err != nil {
+		return err
+	}
+	v.surveyed = true
+	return nil
 }
 
 // readJobs finds out what is executing.
@@ -167,6 +182,9 @@ func (v *View) Digest(now time.Time) (*status.Digest, error) {
 	if v.holder != "" && v.last != nil {
 		return v.last, nil
 	}
+	if err := v.survey(); err != nil {
+		return nil, err
+	}
 	s := v.s
 	for _, q := range spool.Live {
 		s.sp.Entries(q, func(e *spool.Entry) bool { v.judge(e); return true })
@@ -208,6 +226,9 @@ func (v *View) judge(e *spool.Entry) *uow.Unit {
 
 // List calls yield for each UOW of a queue, in order.
 func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
+	if err := v.survey(); err != nil {
+		return err
+	}
 	s := v.s
 	var entries []*spool.Entry
 	switch {
@@ -337,6 +358,9 @@ func (v *View) Find(name string) (Found, error) {
 }
 
 func (v *View) resolve(name string) (target, error) {
+	if err := v.survey(); err != nil {
+		return target{}, err
+	}
 	t, err := v.s.resolve(name, true)
 	if err != nil {
 		if errors.Is(err, errNobody) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
 )
 
 // work is where $MONITOR_OUTPUT, $MONITOR_STORE and $MONITOR_SHARED of a job
@@ -91,7 +92,7 @@ func keepsWork(j *job) bool { return j.step.Tries > 1 }
 
 // workFor prepares the work directory of a job's next command.
 func (s *session) workFor(j *job) (*work, error) {
-	fresh := j.phase != "cleanup" && j.phase != "recheck" && !(j.phase == "command" && j.step.Check)
+	fresh := j.phase == flow.Begin(j.step, j.try).Phase
 	if !keepsWork(j) {
 		if j.work != nil {
 			return j.work, nil

@@ -224,32 +224,17 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 // publishLink gives a UOW whose name is gone a name again, as move would have.
 func (s *Spool) publishLink(c Claimed, to Queue) (Moved, error) {
 	m := Moved{Name: c.Name, NewName: c.UOW, From: c.At, To: to}
-	for range 100 {
-		err := s.Run.Link("finish:link", c.Link(), s.dirs[to], m.NewName)
+	err := s.place("finish", &m, func(name string) error {
+		err := s.Run.Link("finish:link", c.Link(), s.dirs[to], name)
 		if isMissing(err) {
-			return m, ErrVanished
+			err = ErrVanished
 		}
-		if err == nil {
-			s.changed(to)
-			return m, nil
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return m, err
-		}
-		other, err := s.free(to, c.UOW)
-		if err != nil {
-			return m, err
-		}
-		if !to.Ended() {
-			m.NewName = other
-			continue
-		}
-		if err := s.displace("finish", to, c.UOW, other); err != nil && !errors.Is(err, fs.ErrExist) {
-			return m, err
-		}
-		m.Displaced = other
+		return err
+	})
+	if err == nil {
+		s.changed(to)
 	}
-	return m, fmt.Errorf("finish: %s: the name is taken again and again", s.dirs[to].Join(c.UOW))
+	return m, err
 }
 
 // BringBack moves a running UOW that turned up elsewhere back to its place, and

@@ -25,31 +25,49 @@ func (m Moved) Cut() bool { return !strings.HasPrefix(m.NewName, m.Name) }
 func (s *Spool) move(act string, from Queue, name string, to Queue, newName string) (Moved, error) {
 	m := Moved{Name: name, NewName: newName, From: from, To: to}
 	site := durable.Site(act + ":rename")
+	err := s.place(act, &m, func(free string) error {
+		return s.dirs[from].Move(site, name, s.dirs[to], free)
+	})
+	if err == nil {
+		s.changed(to, from)
+	}
+	return m, err
+}
+
+// place has take bring a file under m.NewName into m.To, and makes room for it
+// or changes the name until that succeeds.
+func (s *Spool) place(act string, m *Moved, take func(name string) error) error {
+	wanted := m.NewName
 	for range 100 {
-		err := s.dirs[from].Move(site, name, s.dirs[to], m.NewName)
-		if err == nil {
-			s.changed(to, from)
-			return m, nil
-		}
+		err := take(m.NewName)
 		if !errors.Is(err, fs.ErrExist) {
-			return m, err
+			return err
 		}
-		other, err := s.free(to, newName)
-		if err != nil {
-			return m, err
-		}
-		if !to.Ended() {
-			m.NewName = other
+		if !m.To.Ended() {
+			if m.NewName, err = s.free(m.To, wanted); err != nil {
+				return err
+			}
 			continue
 		}
 		// Crash window: the older one has its suffix, the newcomer is not there
 		// yet. Both are whole and in one place each.
-		if err := s.displace(act, to, newName, other); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
-			return m, err
+		if m.Displaced, err = s.makeRoom(act, m.To, wanted); err != nil {
+			return err
 		}
-		m.Displaced = other
 	}
-	return m, fmt.Errorf("%s: %s: the name is taken again and again", act, s.dirs[to].Join(newName))
+	return fmt.Errorf("%s: %s: the name is taken again and again", act, s.dirs[m.To].Join(wanted))
+}
+
+// makeRoom gives what lies under a name, and its reason, a suffix. That somebody
+// else was quicker is no error: whoever asked tries again.
+func (s *Spool) makeRoom(act string, q Queue, name string) (other string, err error) {
+	if other, err = s.free(q, name); err != nil {
+		return "", err
+	}
+	if err = s.displace(act, q, name, other); errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return other, err
 }
 
 func (s *Spool) displace(act string, q Queue, name, newName string) error {
@@ -119,28 +137,17 @@ func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 	}
 	// Crash window: a temporary of ours, removed at start.
 	target := whyOf(name)
-	if _, err := s.dirs[Trash].Stat(name); err == nil {
-		other, err := s.free(Trash, name)
-		if err == nil {
-			err = s.displace("refuse", Trash, name, other)
-		}
-		if err != nil {
-			return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
-		}
+	if _, e := s.dirs[Trash].Stat(name); e == nil {
+		_, err = s.makeRoom("refuse", Trash, name)
 	}
-	if err := s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target); errors.Is(err, fs.ErrExist) {
-		// A reason whose file somebody took away, or a refused file of that name.
-		other, err := s.free(Trash, target)
-		if err == nil {
-			err = s.displace("refuse", Trash, target, other)
-		}
-		if err == nil {
-			err = s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target)
-		}
-		if err != nil {
-			return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
-		}
-	} else if err != nil {
+	if err == nil {
+		// In its way may be a reason whose file somebody took away, or a refused
+		// file of that name.
+		err = s.place("refuse", &Moved{NewName: target, To: Trash}, func(string) error {
+			return s.Tmp.Move("refuse:publish", tmp.name, s.dirs[Trash], target)
+		})
+	}
+	if err != nil {
 		return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
 	}
 	// Crash window: a reason without its file; the file is refused again.
