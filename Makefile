@@ -12,7 +12,10 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.Version=$(VE
 LINTER  = $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_AT = v2.15.0
 
-.PHONY: help build run test check bench fuzz install clean packages
+# Tests that try more when they are told to by CRASH (test/crash/world).
+CRASHES = ./test/crash/... ./internal/messages ./internal/spool
+
+.PHONY: help build run test crash torture mutants check bench fuzz install clean packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +29,12 @@ run: build ## a spool in ./spool with a few examples, and the monitor in the for
 
 test: packages ## every test, with -race
 	@$(GO) run ./test/summary -- -race -timeout 10m ./...
+
+crash: packages ## what every change must survive: kills, errors, crash states (15 minutes)
+	@CRASH=change $(GO) run ./test/summary -- -timeout 30m $(CRASHES)
+
+torture: packages ## the long half of it (hours)
+	@CRASH=torture $(GO) run ./test/summary -- -timeout 12h $(CRASHES)
 
 packages: # what the tests need of Debian's packages; says what is missing if not root
 	@./test/packages.sh

@@ -1,3 +1,6 @@
+// Package crash kills the real monitor, and lets its disk fail, at every durable
+// operation of a spool full of typical work, and judges what a restart makes of
+// it.
 package crash
 
 import (
@@ -6,16 +9,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"simplejobq/test/crash/world"
 )
+
+func TestMain(m *testing.M) { world.Main(m) }
 
 // operations counts the durable operations of the scenario without a fault.
 func operations(t *testing.T) []string {
 	t.Helper()
-	units := scenario()
-	x := newWorld(t, units)
-	x.once("")
-	sites := x.sites()
-	if !x.settled(units, "no fault") {
+	units := world.Scenario()
+	x := world.New(t, units)
+	x.Once("")
+	sites := x.Sites()
+	if !x.Settled(units, "no fault") {
 		t.FailNow()
 	}
 	return sites
@@ -26,7 +33,7 @@ func operations(t *testing.T) []string {
 func sample(t *testing.T, most, some int, try func(t *testing.T, n int)) {
 	t.Helper()
 	step, from := 1, 1
-	if !all() && most > some {
+	if world.At() == world.Quick && most > some {
 		step = most / some
 		from += rand.IntN(step)
 	}
@@ -38,26 +45,17 @@ func sample(t *testing.T, most, some int, try func(t *testing.T, n int)) {
 	}
 }
 
-// lastSite is the operation at which a killed monitor ended.
-func (x *world) lastSite() string {
-	sites := x.sites()
-	if len(sites) == 0 {
-		return "none"
-	}
-	return sites[len(sites)-1]
-}
-
 func TestKillAtEachOperation(t *testing.T) {
 	most := len(operations(t))
 	sample(t, most, 40, func(t *testing.T, n int) {
-		units := scenario()
-		x := newWorld(t, units)
-		if x.once(fmt.Sprint("kill:", n)) != killed {
+		units := world.Scenario()
+		x := world.New(t, units)
+		if x.Once(fmt.Sprint("kill:", n)) != world.Killed {
 			return // it needed fewer this time
 		}
-		site := x.lastSite()
-		x.once("")
-		x.settled(units, fmt.Sprintf("killed at operation %d, %s", n, site))
+		site := x.LastSite()
+		x.Once("")
+		x.Settled(units, fmt.Sprintf("killed at operation %d, %s", n, site))
 	})
 }
 
@@ -65,19 +63,19 @@ func TestKillAtEachOperation(t *testing.T) {
 func TestKillTheRecovery(t *testing.T) {
 	most := len(operations(t))
 	sample(t, most, 12, func(t *testing.T, n int) {
-		units := scenario()
-		x := newWorld(t, units)
-		if x.once(fmt.Sprint("kill:", n)) != killed {
+		units := world.Scenario()
+		x := world.New(t, units)
+		if x.Once(fmt.Sprint("kill:", n)) != world.Killed {
 			return
 		}
-		site := x.lastSite()
+		site := x.LastSite()
 		m := 1 + rand.IntN(60)
-		if x.once(fmt.Sprint("kill:", m)) != killed {
+		if x.Once(fmt.Sprint("kill:", m)) != world.Killed {
 			return
 		}
-		second := x.lastSite()
-		x.once("")
-		x.settled(units, fmt.Sprintf("killed at operation %d, %s, then at operation %d of the recovery, %s", n, site, m, second))
+		second := x.LastSite()
+		x.Once("")
+		x.Settled(units, fmt.Sprintf("killed at operation %d, %s, then at operation %d of the recovery, %s", n, site, m, second))
 	})
 }
 
@@ -88,27 +86,27 @@ func TestFailEachOperationOnce(t *testing.T) {
 	for _, errno := range []string{"EIO", "ENOSPC", "EMFILE", "EROFS", "EACCES"} {
 		t.Run(errno, func(t *testing.T) {
 			sample(t, most, 4, func(t *testing.T, n int) {
-				units := scenario()
-				x := newWorld(t, units)
-				ok := x.once(fmt.Sprintf("err:%s:%d", errno, n)) == ended
-				sites := append(x.sites(), "none")
+				units := world.Scenario()
+				x := world.New(t, units)
+				ok := x.Once(fmt.Sprintf("err:%s:%d", errno, n)) == world.Idle
+				sites := append(x.Sites(), "none")
 				site := sites[min(n, len(sites))-1]
 				switch {
 				case ok:
 				case strings.HasPrefix(site, "lock:"):
-					x.once("") // it could not begin, and said so
+					x.Once("") // it could not begin, and said so
 				default:
 					t.Errorf("the monitor gave up after %s at %s", errno, site)
 				}
 				if errno == "EACCES" {
 					// A refusal is no trouble that passes: who asks for one pass only has
 					// had it. The next one comes to the end.
-					x.once("")
+					x.Once("")
 				}
-				if site == "message:rename" && x.says("not done: message: rename") {
+				if site == "message:rename" && x.Says("not done: message: rename") {
 					return // an honest answer, and the sender's turn
 				}
-				x.settled(units, fmt.Sprintf("%s once at operation %d, %s", errno, n, site))
+				x.Settled(units, fmt.Sprintf("%s once at operation %d, %s", errno, n, site))
 			})
 		})
 	}
@@ -122,19 +120,19 @@ func TestFailOneSiteForever(t *testing.T) {
 		seen[site] = true
 	}
 	for site := range seen {
-		if !all() && rand.IntN(10) > 0 {
+		if world.At() == world.Quick && rand.IntN(10) > 0 {
 			continue
 		}
 		t.Run(site, func(t *testing.T) {
 			t.Parallel()
-			units := scenario()
-			x := newWorld(t, units)
-			x.during("err:ENOSPC:"+site, 3*time.Second)
-			x.once("")
-			if x.says("not done: message: rename") {
+			units := world.Scenario()
+			x := world.New(t, units)
+			x.During("err:ENOSPC:"+site, 3*time.Second)
+			x.Once("")
+			if x.Says("not done: message: rename") {
 				return
 			}
-			x.settled(units, "ENOSPC for 3 s at "+site)
+			x.Settled(units, "ENOSPC for 3 s at "+site)
 		})
 	}
 }
@@ -143,34 +141,34 @@ func TestFailOneSiteForever(t *testing.T) {
 // is never run again, and says that it was interrupted; what did not run, runs
 // once the runners live.
 func TestKillTheRunners(t *testing.T) {
-	var units []unit
+	var units []world.Unit
 	for _, name := range []string{"a", "b", "c", "d"} {
-		units = append(units, unit{name, "wait-q", plain(witness + "echo hello"), "", "", 1})
+		units = append(units, world.Unit{Name: name, Drop: "wait-q", Text: world.Plain(world.Witness + "echo hello"), Runs: 1})
 	}
 	for n := 1; n <= 18; n++ {
-		if !all() && n%5 != 0 {
+		if world.At() == world.Quick && n%5 != 0 {
 			continue
 		}
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			x := newWorld(t, units)
-			x.runners = fmt.Sprint("kill:", n)
-			x.during("", 2*time.Second)
-			x.runners = ""
-			x.once("")
-			after := append([]unit(nil), units...)
+			x := world.New(t, units)
+			x.Runners = fmt.Sprint("kill:", n)
+			x.During("", 2*time.Second)
+			x.Runners = ""
+			x.Once("")
+			after := append([]world.Unit(nil), units...)
 			for i, u := range after {
-				after[i].end, after[i].status = "done-q", "done: exit 0"
-				if x.there("fail-q", u.name) {
-					after[i].end, after[i].status = "fail-q", "fail: interrupted: "
+				after[i].End, after[i].Status = "done-q", "done: exit 0"
+				if x.There("fail-q", u.Name) {
+					after[i].End, after[i].Status = "fail-q", "fail: interrupted: "
 					// Killed between the mark and the fork it may not have run at all.
-					after[i].runs = x.ran()[u.name]
-					if after[i].runs > 1 {
-						t.Errorf("%s ran %d times", u.name, after[i].runs)
+					after[i].Runs = x.Ran()[u.Name]
+					if after[i].Runs > 1 {
+						t.Errorf("%s ran %d times", u.Name, after[i].Runs)
 					}
 				}
 			}
-			x.settled(after, fmt.Sprintf("every runner killed at its operation %d", n))
+			x.Settled(after, fmt.Sprintf("every runner killed at its operation %d", n))
 		})
 	}
 }

@@ -54,6 +54,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 			continue
 		case "output":
 			said[key] = append(said[key], ev.Output)
+			// test/crash/world: one line for each test that was told to try more.
+			if _, figures, ok := strings.Cut(ev.Output, "figures: "); ok && os.Getenv("CRASH") != "" {
+				fmt.Fprintf(stdout, "     %s: %s", ev.Test, figures)
+			}
 			continue
 		case "pass", "fail", "skip":
 		default:
