@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
@@ -50,7 +51,7 @@ func (d *drop) close() {
 
 // stamp completes a file. Those of one call keep the order they were given in.
 func (d *drop) stamp(u *unit) {
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	now := clock.Wall().UTC().Truncate(time.Millisecond)
 	if now.Before(d.last) {
 		now = d.last
 	}

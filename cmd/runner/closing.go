@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/run"
 	"simplejobq/internal/units"
@@ -108,7 +109,7 @@ func (r *runner) closeLog() {
 	})
 	j.end = run.End{
 		Run: j.spec.Run, ErrorIf: r.rules.hit[errorRule], FailIf: r.rules.hit[failRule],
-		Wall: j.wall, CPU: j.cpu, Peak: j.peak, Output: j.log.output, Dropped: dropped, Finished: time.Now(),
+		Wall: j.wall, CPU: j.cpu, Peak: j.peak, Output: j.log.output, Dropped: dropped, Finished: clock.Wall(),
 	}
 	if j.ended && j.status.Exited() {
 		j.end.Exit = j.status.ExitStatus()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 )
 
@@ -118,7 +119,7 @@ func (l *jobLog) line(label, text string) {
 		b = append(b, '\n')
 	}
 	b = append(b, "---- "...)
-	b = time.Now().UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = clock.Wall().UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	b = append(append(append(b, ' '), label...), ": "...)
 	l.write(append(append(b, text...), '\n'))
 }

@@ -104,6 +104,8 @@ func (r *runner) stepRunning(now time.Time) {
 		r.terminate(now)
 	case !now.Before(j.look):
 		j.look = now.Add(reapEvery)
+		// Who killed it may have told us why while we waited for a disk.
+		r.hear()
 		r.reap()
 		if j.ended {
 			r.stepEnded(now)

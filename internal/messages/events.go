@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 )
 
@@ -115,7 +116,7 @@ func OpenEvents(dir *durable.Dir, name string, size int64, keep int) (*Events, e
 		return nil, fmt.Errorf("%q is no file name for the events", name)
 	}
 	return &Events{lines{dir: dir, name: name, limit: size, keep: int64(keep), lost: func(n int) []byte {
-		return eventLine(Event{Time: time.Now(), Event: "trouble", Reason: fmt.Sprintf("%d events could not be written here in time and are lost", n)})
+		return eventLine(Event{Time: clock.Wall(), Event: "trouble", Reason: fmt.Sprintf("%d events could not be written here in time and are lost", n)})
 	}}}, nil
 }
 
@@ -131,6 +132,9 @@ func eventLine(ev Event) []byte {
 	}
 	return append(b, '\n')
 }
+
+// Full is [Says.Full].
+func (e *Events) Full() bool { return e.lines.full() }
 
 // Flush is [Says.Flush].
 func (e *Events) Flush() error { return e.lines.flush() }

@@ -46,6 +46,9 @@ func (l *lines) add(text []byte) {
 	}
 }
 
+// full reports that it is time for a flush, long before anything is dropped.
+func (l *lines) full() bool { return l.bytes > bufferLimit/4 }
+
 // drop forgets the oldest line and counts it.
 func (l *lines) drop() {
 	e := l.queue[0]

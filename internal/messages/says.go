@@ -1,10 +1,12 @@
 package messages
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 )
 
@@ -22,7 +24,7 @@ func OpenSays(dir *durable.Dir, name string, size int64, keep int) (*Says, error
 		return nil, fmt.Errorf("%q is no file name for what the monitor says", name)
 	}
 	return &Says{lines{dir: dir, name: name, limit: size, keep: int64(keep), lost: func(n int) []byte {
-		return sayLine(time.Now(), "trouble", "", fmt.Sprintf("%d lines could not be written here in time and are lost", n))
+		return sayLine(clock.Wall(), "trouble", "", fmt.Sprintf("%d lines could not be written here in time and are lost", n))
 	}}}, nil
 }
 
@@ -56,9 +58,23 @@ func sayLine(t time.Time, word, uow, prose string) []byte {
 	return append(b, '\n')
 }
 
+// Full reports that Flush should not wait much longer.
+func (s *Says) Full() bool { return s.lines.full() }
+
 // Flush appends everything said so far with one write. After an error it is
 // kept for the next Flush, up to 1 MiB; then the oldest goes, with a count.
 func (s *Says) Flush() error { return s.lines.flush() }
 
 // Close flushes and gives the file back.
 func (s *Says) Close() error { return s.lines.close() }
+
+// SayBeside appends one line past a Says whose disk does not answer. It may wait
+// for that disk as well.
+func SayBeside(dir *durable.Dir, name string, t time.Time, word, prose string) error {
+	f, err := dir.OpenAppend("says beside:open", name, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write("says beside:append", sayLine(t, word, "", prose))
+	return errors.Join(err, f.Close())
+}

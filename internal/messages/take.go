@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 )
 
@@ -212,7 +213,7 @@ func (b *Inbox) empty() (said []string, err error) {
 
 	kept := b.cut
 	b.cut = cutting{size: src.pos, sum: sumText(src.sum)}
-	if age := time.Now().UnixNano() - now.Mtime; age > int64(time.Second) {
+	if age := clock.Wall().UnixNano() - now.Mtime; age > int64(time.Second) {
 		b.cut.time = now.Mtime
 	}
 	m := b.current()

@@ -33,7 +33,7 @@ func (s *session) acceptance(e *spool.Entry, c spool.Content, u *uow.Unit) *spoo
 		}
 		a.Patch, _ = uow.StatusField("")
 		a.PatchAt = done.StatusAt()
-		line := fmt.Sprintf("---- %s put back into %s, begins anew; it had ended as %s\n", uow.Stamp(s.now), s.sp.Name(e.Queue), u.Status.Text)
+		line := fmt.Sprintf("---- %s put back into %s, begins anew; it had ended as %s\n", uow.Stamp(s.wall), s.sp.Name(e.Queue), u.Status.Text)
 		if !c.Newline {
 			line = "\n" + line
 		}
@@ -49,7 +49,7 @@ func (s *session) acceptance(e *spool.Entry, c spool.Content, u *uow.Unit) *spoo
 // stamp is the timestamp of a file that has none: now, but never before one that
 // was given earlier, and later than it where the names would turn the order.
 func (s *session) stamp(name string) time.Time {
-	t := s.now.UTC().Truncate(time.Millisecond)
+	t := s.wall.UTC().Truncate(time.Millisecond)
 	if t.Before(s.stats.lastStamp) {
 		t = s.stats.lastStamp
 	}

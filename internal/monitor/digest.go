@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/spool"
@@ -90,14 +91,15 @@ func (s *session) writeDigest(last bool) error {
 	if len(s.jobs) > 0 {
 		s.digest.due = now.Add(10 * max(interval, time.Second))
 	}
-	d := s.compose(now)
+	wall := clock.Wall()
+	d := s.compose(wall)
 	d.Monitor.Gone = last
 	disk, dir := afero.NewOsFs(), filepath.Join(s.conf.Root, s.conf.Dirs.Status)
 	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for name, write := range map[string]func(io.Writer) error{
-		"status.txt":  func(w io.Writer) error { return d.Text(w, now) },
+		"status.txt":  func(w io.Writer) error { return d.Text(w, wall) },
 		"status.json": d.JSON,
 	} {
 		var b bytes.Buffer

@@ -159,7 +159,7 @@ func (s *session) settleOutcome(j *job, a flow.Action) {
 	if a.Do == flow.Again {
 		start := j.began
 		if start.IsZero() {
-			start = s.now
+			start = s.wall
 		}
 		last := string(a.Outcome) + ": " + a.Text
 		j.outcome, j.to = "", j.From
@@ -227,7 +227,7 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	}
 	// Crash window: STATUS new, the line not there. It is only for people.
 	if logged || cut {
-		if err := appendLine(f, "---- "+uow.Stamp(s.now)+" "+text); err != nil {
+		if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
 			return done(err)
 		}
 	}
@@ -246,7 +246,7 @@ func (s *session) appendLog(j *job, text string) error {
 	if err != nil {
 		return err
 	}
-	if err := appendLine(f, "---- "+uow.Stamp(s.now)+" "+text); err != nil {
+	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	return s.sp.Batch.File(f)
@@ -306,7 +306,7 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 	}
 	if claim, err = s.sp.Adopt(claim); err != nil {
 		s.fault(err)
-		s.order.awaitTime(e, s.now.Add(2*time.Second))
+		s.postpone(e)
 		return
 	}
 	j := s.newJob(claim, u)

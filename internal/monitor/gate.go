@@ -57,7 +57,7 @@ func (g gate) open() bool { return g.why == "" && g.fail == "" }
 func (s *session) gate(e *spool.Entry) gate {
 	t := termsOf(e)
 	if t != nil {
-		if g := clockGate(t, s.now); !g.open() {
+		if g := clockGate(t, s.wall); !g.open() {
 			return g
 		}
 		if g := s.afterGate(e, t); !g.open() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
@@ -138,7 +139,7 @@ func (s *session) claim(e *spool.Entry) bool {
 		return true
 	case err != nil:
 		s.order.take(e)
-		s.order.awaitTime(e, s.now.Add(2*time.Second))
+		s.postpone(e)
 		s.fault(err)
 		return false
 	}
@@ -232,7 +233,7 @@ func (s *session) handOver() {
 		}
 		s.turn(j, alive)
 		if j.began.IsZero() {
-			j.began = time.Now()
+			j.began = clock.Wall()
 		}
 		j.commanded = j.commanded || j.phase == flow.Command
 		s.tellStarted(j)

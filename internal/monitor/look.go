@@ -75,10 +75,17 @@ func (s *session) look() error {
 	if err := s.scan(); err != nil {
 		return err
 	}
-	for _, e := range s.order.clock(s.now) {
+	if s.timer {
+		again := s.postponed
+		s.postponed = nil
+		for _, e := range again {
+			s.order.push(e)
+		}
+	}
+	for _, e := range s.order.clock(s.wall) {
 		// What has expired is ended though no slot is free and nothing may start.
 		if t := termsOf(e); t != nil && e.State == spool.Accepted && e.Queue != spool.Hold {
-			if g := clockGate(t, s.now); g.fail != "" {
+			if g := clockGate(t, s.wall); g.fail != "" {
 				s.endUnstarted(e, flow.Fail, g.fail)
 			}
 		}
@@ -103,7 +110,7 @@ func (s *session) lookAround() {
 			continue
 		}
 		// One that changed within the last second may change again unseen.
-		if st.Mtime != s.looked[q] || s.now.UnixNano()-st.Mtime < int64(time.Second) {
+		if st.Mtime != s.looked[q] || s.wall.UnixNano()-st.Mtime < int64(time.Second) {
 			s.looked[q], changed = st.Mtime, true
 			s.readmes(q)
 		}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
 	"simplejobq/internal/run"
 )
@@ -75,7 +75,7 @@ func (s *session) loop(ctx context.Context) error {
 
 // round is one turn: see the package comment for what one commit covers.
 func (s *session) round() error {
-	s.now = time.Now()
+	s.now, s.wall = time.Now(), clock.Wall()
 	s.more = false
 	if err := s.readMessages(); err != nil {
 		return err
@@ -116,8 +116,9 @@ func (s *session) commit() error {
 // that is slow or frozen is told from a loop that hangs by the thread's state:
 // only what waits inside the kernel keeps the watchdog fed.
 func (s *session) carryOut(round func() error) error {
+	st := s.newStall()
 	s.disk.rounds <- round
-	began, said := time.Now(), false
+	began, listening, said := time.Now(), false, false
 	pace := time.Second
 	if s.Beat > 0 {
 		pace = min(pace, s.Beat)
@@ -127,38 +128,45 @@ func (s *session) carryOut(round func() error) error {
 	for {
 		select {
 		case err := <-s.disk.done:
+			if listening {
+				s.heardBeside(st.end())
+			}
 			if said {
+				s.troubleSaid(fmt.Sprintf("the disk answered after %v", time.Since(began).Round(time.Second)))
 				fmt.Fprintf(s.Stderr, "monitor: the disk answered after %v\n", time.Since(began).Round(time.Second))
 				s.noticed = ""
 			}
 			s.notify("WATCHDOG=1")
 			return err
 		case ev := <-s.events:
-			s.late = append(s.late, ev)
+			if n := len(s.late); n == 0 || ev.kind != evHint || s.late[n-1].kind != evHint {
+				s.late = append(s.late, ev)
+			}
 		case <-beat.C:
 			beat.Reset(pace)
-			if !s.disk.waitsInKernel() {
+			if !inKernel(os.Getpid(), s.disk.tid) {
 				continue
 			}
 			s.notify("WATCHDOG=1")
-			if d := time.Since(began); d > 10*time.Second && !said {
+			if d := time.Since(began); d > stallHeard && !listening {
+				listening = true
+				st.listen()
+			} else if d > stallSaid && !said {
 				said = true
 				s.notify("STATUS=waiting for the disk")
-				fmt.Fprintf(s.Stderr, "monitor: the disk under %s has not answered for %v; waiting\n", s.conf.Root, d.Round(time.Second))
+				st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", s.conf.Root, d.Round(time.Second)))
 			}
 		}
 	}
 }
 
-// waitsInKernel reports whether the disk's thread is in uninterruptible sleep.
-func (d *disk) waitsInKernel() bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", d.tid))
-	if err != nil {
-		return false
+// heardBeside notes whose end was asked for while the disk did not answer.
+func (s *session) heardBeside(killed []string) {
+	for _, name := range killed {
+		if j := s.names[name]; j != nil && j.state != due && j.killed == "" {
+			j.killed = killReason
+		}
 	}
-	// The state is the first field behind the command, which is in parentheses.
-	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
-	return ok && strings.HasPrefix(rest, "D")
 }
 
 func gettid() int { return unix.Gettid() }
@@ -170,11 +178,17 @@ func (s *session) tell() error {
 	s.digest.stale = s.digest.stale || len(tells) > 0 || len(s.launch) > 0
 	for _, f := range tells {
 		f()
+		if s.says.Full() || s.journal.Full() {
+			if err := s.carryOut(func() error { s.flushMany(); return nil }); err != nil {
+				return err
+			}
+		}
 	}
 	s.handOver()
 	written := s.digest.written
 	err := s.carryOut(func() error {
 		s.fault(s.flush())
+		s.fault(s.messagesDone())
 		// Second links go last: until then a crash has the end told once more.
 		s.fault(s.sp.ClearUp())
 		s.fault(s.writeDigest(false))
@@ -185,6 +199,13 @@ func (s *session) tell() error {
 		s.notify("STATUS=" + text)
 	}
 	return err
+}
+
+// flushMany keeps lines that are many at once from being too many to be kept.
+func (s *session) flushMany() {
+	if s.says.Full() || s.journal.Full() {
+		s.fault(s.flush())
+	}
 }
 
 func (s *session) flush() error { return errors.Join(s.says.Flush(), s.journal.Flush()) }
@@ -223,7 +244,9 @@ func (s *session) sleep(ctx context.Context) {
 		}
 	}
 	earlier(s.settles.due())
-	earlier(s.order.due())
+	if t := s.order.due(); !t.IsZero() {
+		earlier(time.Now().Add(t.Sub(clock.Wall())))
+	}
 	earlier(s.retry)
 	earlier(s.digest.due)
 	earlier(s.ready.next())

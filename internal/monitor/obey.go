@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/spool"
@@ -31,16 +31,22 @@ func (s *session) readMessages() error {
 	}
 	for _, l := range lines {
 		s.obey(l)
+		s.flushMany()
 	}
 	if len(lines) > 0 || s.inbox.More() {
 		s.more = true
 	}
-	said, err = s.inbox.Done()
+	return nil
+}
+
+// messagesDone notes on disk that what was read was acted upon: after the commit,
+// and after the answers. A crash before that has it acted upon again, and said so.
+func (s *session) messagesDone() error {
+	said, err := s.inbox.Done()
 	for _, text := range said {
 		s.say("message", "", text)
 	}
-	s.fault(err)
-	return nil
+	return err
 }
 
 // obey acts upon one line and answers it once.
@@ -50,23 +56,23 @@ func (s *session) obey(l messages.Line) {
 	ev := s.event("message", "")
 	ev.Reason = m.Raw
 	s.journal.Tell(ev)
-	if err != nil {
-		s.answer(m, "", err.Error())
-		return
-	}
 	if m.Again {
 		s.answer(m, "", "a crash left it unclear whether this was acted upon; "+againWords(m.Keyword))
 		if m.Keyword == "SHUTDOWN" || m.Keyword == "FINISH" {
 			return
 		}
 	}
+	if err != nil {
+		s.answer(m, "", err.Error())
+		return
+	}
 	switch m.Keyword {
 	case "HELP":
 		s.answer(m, "", messages.HowTo(s.inbox.Path()))
 	case "STATUS":
 		var b bytes.Buffer
-		d := s.compose(time.Now())
-		if err := d.Text(&b, time.Now()); err != nil {
+		d := s.compose(clock.Wall())
+		if err := d.Text(&b, clock.Wall()); err != nil {
 			s.fault(err)
 		}
 		s.answer(m, "", strings.TrimRight(b.String(), "\n"))
@@ -156,6 +162,7 @@ func (s *session) each(m messages.Message, do func(target) string) {
 	}
 	for _, t := range list {
 		s.answer(m, t.uow(), do(t))
+		s.flushMany()
 	}
 	if many {
 		s.answer(m, "", fmt.Sprintf("%s %s: %d UOWs", m.Keyword, quoteName(name), len(list)))
@@ -272,9 +279,10 @@ func (s *session) killJob(m messages.Message) {
 	})
 }
 
+const killReason = "killed by request"
+
 // kill asks for the end of a job, wherever it stands.
 func (s *session) kill(j *job) (string, bool) {
-	const reason = "killed by request"
 	switch j.state {
 	case due:
 		if j.cleaning {
@@ -287,18 +295,21 @@ func (s *session) kill(j *job) (string, bool) {
 		s.conclude(j, flow.Fail, "killed by request before its "+string(j.phase)+" was started")
 		return "ended before its " + string(j.phase) + " was started", true
 	case starting:
-		j.killed = reason
+		j.killed = killReason
 		return "it is about to start; it is ended as soon as it has", true
 	case alive:
 	default:
+		if j.killed != "" {
+			return "it was ended when this was asked", true
+		}
 		return "not done: it has ended already", false
 	}
-	j.killed = reason
+	j.killed = killReason
 	var err error
 	if j.worker != nil {
-		err = j.worker.runner.Kill(reason)
+		err = j.worker.runner.Kill(killReason)
 	} else if j.record != nil {
-		if err = j.record.RequestKill(j.runID, reason); err == nil {
+		if err = j.record.RequestKill(j.runID, killReason); err == nil {
 			err = j.record.Terminate()
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/messages"
@@ -140,11 +141,12 @@ type session struct {
 	late   []event       // came while a round was carried out
 
 	// What is queued.
-	order   order
-	unread  []*spool.Entry      // files not looked at yet
-	settles settling            // files to be looked at again
-	blank   map[string]int64    // empty files that were said, by queue/name
-	looked  [spool.Queues]int64 // times of change of ended queues, when they were last looked at
+	order     order
+	unread    []*spool.Entry      // files not looked at yet
+	postponed []*spool.Entry      // trouble: into their lanes again when the timer comes
+	settles   settling            // files to be looked at again
+	blank     map[string]int64    // empty files that were said, by queue/name
+	looked    [spool.Queues]int64 // times of change of ended queues, when they were last looked at
 
 	// What is executing.
 	jobs    map[uint64]*job // by inode
@@ -163,7 +165,8 @@ type session struct {
 	broken error    // a sync failed: nothing remembered can be believed
 
 	// When and whether.
-	now     time.Time // of this round
+	now     time.Time // of this round, for spans
+	wall    time.Time // of this round, for times of day
 	began   time.Time // the session
 	since   time.Time // the process
 	scanned time.Time // when sleep_time was last over
@@ -198,7 +201,7 @@ const (
 
 func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err error) {
 	s := &session{
-		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), began: time.Now(),
+		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: map[string]time.Time{}, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
 	}

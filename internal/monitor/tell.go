@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
@@ -23,10 +24,10 @@ type stats struct {
 	lastName              string
 }
 
-func (s *session) say(word, uow, text string) { s.says.Say(time.Now(), word, uow, text) }
+func (s *session) say(word, uow, text string) { s.says.Say(clock.Wall(), word, uow, text) }
 
 func (s *session) event(kind, uow string) messages.Event {
-	return messages.Event{Time: time.Now(), Event: kind, UOW: uow}
+	return messages.Event{Time: clock.Wall(), Event: kind, UOW: uow}
 }
 
 // Trouble that has not come up for so long is gone: the next time it is said
@@ -67,6 +68,12 @@ func (s *session) troubleSaid(text string) {
 	ev.Reason = text
 	s.journal.Tell(ev)
 	s.say("trouble", "", text)
+}
+
+// postpone has a UOW asked again when the timer comes: trouble kept it from its turn.
+func (s *session) postpone(e *spool.Entry) {
+	s.postponed = append(s.postponed, e)
+	s.later(2 * time.Second)
 }
 
 // later has a round take place within d, and look at everything.

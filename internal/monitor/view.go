@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -41,7 +42,7 @@ func OpenView(c *config.Config, version string) (*View, error) {
 		return nil, err
 	}
 	v := &View{s: &session{
-		Config: Config{Conf: c, Version: version}, conf: c, sp: sp, now: time.Now(), viewing: true,
+		Config: Config{Conf: c, Version: version}, conf: c, sp: sp, now: time.Now(), wall: clock.Wall(), viewing: true,
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: map[string]time.Time{},
 	}}

@@ -32,7 +32,7 @@ func KillTree(run string, live Live) (ended int, err error) {
 		}
 		for _, p := range left {
 			killed[Proc{PID: p.PID, Start: p.Start}] = true
-			if err := kill(p); err != nil {
+			if err := signal(p, unix.SIGKILL); err != nil {
 				return len(killed), fmt.Errorf("ending %s (pid %d), left of run %s: %w", p.Name, p.PID, run, err)
 			}
 		}
@@ -76,8 +76,8 @@ func reused(all []Proc, run string, live Live) bool {
 	return false
 }
 
-// kill ends p and nobody who got its number since.
-func kill(p Proc) error {
+// signal reaches p and nobody who got its number since.
+func signal(p Proc, sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err == nil {
 		defer unix.Close(fd)
@@ -85,10 +85,25 @@ func kill(p Proc) error {
 		if gone != nil || now.Start != p.Start {
 			return nil
 		}
-		err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		err = unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
 	if err == unix.ESRCH {
 		return nil
 	}
 	return err
+}
+
+// SignalTree sends a signal to each process that carries the run's id: for a
+// runner that can't do it now.
+func SignalTree(run string, sig unix.Signal) error {
+	tree, err := treeOf(run, Live{})
+	if err != nil {
+		return fmt.Errorf("looking for the processes of run %s: %w", run, err)
+	}
+	for _, p := range tree {
+		if err := signal(p, sig); err != nil {
+			return fmt.Errorf("signalling %s (pid %d) of run %s: %w", p.Name, p.PID, run, err)
+		}
+	}
+	return nil
 }
