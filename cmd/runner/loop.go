@@ -65,6 +65,9 @@ func newRunner(dir *durable.Dir, sock int) (*runner, error) {
 	return r, err
 }
 
+// errTold is a failure that the monitor knows of: saying it is the monitor's affair.
+var errTold = errors.New("the monitor knows why")
+
 // kept is the runner of a monitor.
 func kept() error {
 	const socket, directory = 3, 4
@@ -80,6 +83,12 @@ func kept() error {
 	}
 	r, err := newRunner(dir, socket)
 	if err != nil {
+		var errno unix.Errno
+		_ = errors.As(err, &errno)
+		r.tell(run.MsgFailed, []byte(strconv.Itoa(int(errno))+" "+err.Error()))
+		if !r.mute {
+			return errTold
+		}
 		return err
 	}
 	r.tell(run.MsgReady, []byte(run.Protocol+" "+r.rec.Name()))

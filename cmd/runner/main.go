@@ -40,7 +40,9 @@ func realMain(args []string, stderr io.Writer) int {
 		err = single(args[0])
 	}
 	if err != nil {
-		io.WriteString(stderr, "runner: "+err.Error()+"\n")
+		if err != errTold {
+			io.WriteString(stderr, "runner: "+err.Error()+"\n")
+		}
 		return 1
 	}
 	return 0

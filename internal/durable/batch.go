@@ -77,11 +77,7 @@ func (b *Batch) Commit(site Site) error {
 		return nil
 	}
 	if b.whole {
-		err := at(site)
-		if err == nil {
-			err = retry(func() error { return unix.Syncfs(b.root.fd) })
-		}
-		return fail(site, b.root.path, err)
+		return fail(site, b.root.path, attempt(site, func() error { return unix.Syncfs(b.root.fd) }))
 	}
 	var errs []error
 	for _, f := range b.files {

@@ -144,10 +144,7 @@ func (d *Dir) List(yield func(Name) bool) error {
 
 // Mkdir makes the directory name in d; one that is there already is no error.
 func (d *Dir) Mkdir(site Site, name string, mode uint32) error {
-	err := at(site)
-	if err == nil {
-		err = unix.Mkdirat(d.fd, name, mode)
-	}
+	err := attempt(site, func() error { return unix.Mkdirat(d.fd, name, mode) })
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -156,11 +153,7 @@ func (d *Dir) Mkdir(site Site, name string, mode uint32) error {
 
 // Sync makes what happened to the directory durable.
 func (d *Dir) Sync(site Site) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Fsync(d.fd) })
-	}
-	return fail(site, d.path, err)
+	return fail(site, d.path, attempt(site, func() error { return unix.Fsync(d.fd) }))
 }
 
 // Writable says why names in d can't be made or removed, nil if they can.
@@ -174,14 +167,20 @@ func (d *Dir) Writable() error {
 
 // Allow lets the owner of name, which we must be, read and write it.
 func (d *Dir) Allow(site Site, name string) error {
-	err := at(site)
-	if err == nil {
-		var st Stat
-		if st, err = d.Stat(name); err == nil {
-			err = retry(func() error { return unix.Fchmodat(d.fd, name, st.Mode&0o7777|0o600, 0) })
-		}
+	st, err := d.Stat(name)
+	if err != nil {
+		return err
 	}
-	return fail(site, d.Join(name), err)
+	return fail(site, d.Join(name), attempt(site, func() error { return unix.Fchmodat(d.fd, name, st.Mode&0o7777|0o600, 0) }))
+}
+
+// ReadOnly reports whether the file system is mounted so.
+func (d *Dir) ReadOnly() (bool, error) {
+	var st unix.Statfs_t
+	if err := retry(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
+		return false, &fs.PathError{Op: "statfs", Path: d.path, Err: err}
+	}
+	return st.Flags&unix.ST_RDONLY != 0, nil
 }
 
 // Free is the room left on the file system for who is not root, in bytes.

@@ -28,14 +28,53 @@ package durable
 // what is being done, a colon, the operation.
 type Site string
 
-// Fault, if not nil, is asked before each operation that changes something; the
-// error it returns takes the operation's place. Only tests set it, before any
-// goroutine uses the package.
+// Fault, if not nil, is asked before each call to the kernel that changes
+// something, once more for each that a signal interrupted; the error it returns
+// takes the call's place, unless it is a [Late] or a [Short] one. Only tests set
+// it, before any goroutine uses the package.
 var Fault func(Site) error
+
+// Late is an error that comes although the call was carried out, as a network file
+// system returns it, or a disk that failed right after.
+type Late struct{ Err error }
+
+func (e *Late) Error() string { return e.Err.Error() }
+
+// Short is no error: it has a write store only so many of n bytes, as one to an
+// almost full disk does. Other calls pass over it.
+type Short interface {
+	error
+	Store(n int) int
+}
 
 func at(site Site) error {
 	if Fault == nil {
 		return nil
 	}
 	return Fault(site)
+}
+
+// attempt carries out one call to the kernel, and again if a signal interrupted it
+// before it did anything.
+func attempt(site Site, call func() error) error {
+	return attemptPart(site, func(Short) error { return call() })
+}
+
+// attemptPart is attempt for a write; short, if not nil, says how much of it.
+func attemptPart(site Site, call func(short Short) error) error {
+	return retry(func() error {
+		switch err := at(site).(type) {
+		case nil:
+			return call(nil)
+		case Short:
+			return call(err)
+		case *Late:
+			if err := call(nil); err != nil {
+				return err
+			}
+			return err.Err
+		default:
+			return err
+		}
+	})
 }

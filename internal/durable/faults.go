@@ -8,32 +8,42 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // A binary built with the tag faults obeys the variable MONITOR_FAULT (the
-// runner: RUNNER_FAULT), so that crash tests reach every durable operation of
-// the real program:
+// runner: RUNNER_FAULT), so that crash tests reach every call to the kernel that
+// changes something in the real program. It holds plans, separated by commas:
 //
-//	kill:N                 SIGKILL itself at the N-th operation, before it happens
-//	err:ERRNO:N            the N-th operation fails with that errno
-//	err:ERRNO:N:forever    that one and all after it
-//	err:ERRNO:SITE         every operation of that site
+//	kill:N              SIGKILL itself at the N-th call, before it happens
+//	kill:N:both         and before that its children, as if all were killed at once
+//	err:ERRNO:N         the N-th call fails with that errno
+//	err:ERRNO:N:D       that one and all that follow within the duration D
+//	err:ERRNO:N:forever that one and all after it
+//	err:ERRNO:SITE      every call of that site
+//	late:ERRNO:N        the N-th call is carried out, and fails nevertheless
+//	noflags             renameat2 knows no flags, as on NFS
+//	only:FILE           the plans are this process's only if it is the first to
+//	                    need them, which FILE then tells
 //
-// With MONITOR_FAULT_TRACE each operation is appended to that file as "N site".
-// The variables are taken out of the environment: a child is a program of its
-// own.
+// Two errnos are none: SHORT has a write store half of what it was given; TORN
+// too, and from there on the plan is that of ENOSPC.
+//
+// With MONITOR_FAULT_TRACE each call is appended to that file as "N site", one to
+// which something was done as "N! site". The variables are taken out of the
+// environment: a child is a program of its own.
 func init() {
 	name := strings.ToUpper(filepath.Base(os.Args[0])) + "_FAULT"
-	plan, trace := os.Getenv(name), os.Getenv(name+"_TRACE")
+	plans, trace := os.Getenv(name), os.Getenv(name+"_TRACE")
 	_ = os.Unsetenv(name)
 	_ = os.Unsetenv(name + "_TRACE")
-	if plan == "" && trace == "" {
+	if plans == "" && trace == "" {
 		return
 	}
-	f, err := parseFault(plan)
+	f, err := parseFaults(plans)
 	if err != nil {
 		panic(fmt.Sprintf("%s: %v", name, err))
 	}
@@ -43,57 +53,205 @@ func init() {
 	Fault = f.at
 }
 
-type faultPlan struct {
-	kill    bool
-	errno   unix.Errno
-	n       int64
-	forever bool
-	site    Site
-	trace   int
-	count   atomic.Int64
+type faults struct {
+	plans []*plan
+	only  string
+	trace int
+
+	mu    sync.Mutex
+	count int64
+	mine  bool // only was asked, and it is this process
+	asked bool
 }
 
-func parseFault(plan string) (*faultPlan, error) {
-	f := &faultPlan{trace: -1}
-	word := strings.Split(plan, ":")
-	var err error
-	switch {
-	case plan == "":
-		return f, nil
-	case word[0] == "kill" && len(word) == 2:
-		f.kill = true
-		f.n, err = strconv.ParseInt(word[1], 10, 64)
-		return f, err
-	case word[0] != "err" || len(word) < 3:
-		return nil, fmt.Errorf("%q is no fault", plan)
-	}
-	for e := unix.Errno(1); e < 134 && f.errno == 0; e++ {
-		if unix.ErrnoName(e) == word[1] {
-			f.errno = e
+type plan struct {
+	kill, both bool
+	late       bool
+	part       part
+	errno      unix.Errno
+	n          int64
+	site       Site
+	span       time.Duration
+	until      time.Time // once it began
+}
+
+type part int
+
+const (
+	whole part = iota
+	short
+	torn
+)
+
+func parseFaults(plans string) (*faults, error) {
+	f := &faults{trace: -1}
+	for _, text := range strings.Split(plans, ",") {
+		word := strings.Split(text, ":")
+		switch {
+		case text == "":
+			continue
+		case text == "noflags":
+			renameat2 = func(from int, name string, to int, newName string, flags uint) error { return unix.EINVAL }
+			continue
+		case word[0] == "only":
+			f.only = strings.TrimPrefix(text, "only:")
+			continue
 		}
+		p, err := parsePlan(word)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no fault: %w", text, err)
+		}
+		f.plans = append(f.plans, p)
 	}
-	if f.errno == 0 {
-		return nil, fmt.Errorf("%q is no errno", word[1])
-	}
-	if f.n, err = strconv.ParseInt(word[2], 10, 64); err != nil {
-		f.site = Site(strings.Join(word[2:], ":"))
-		return f, nil
-	}
-	f.forever = len(word) > 3 && word[3] == "forever"
 	return f, nil
 }
 
-func (f *faultPlan) at(site Site) error {
-	n := f.count.Add(1)
-	if f.trace >= 0 {
-		_, _ = unix.Write(f.trace, fmt.Appendf(nil, "%d %s\n", n, site))
+func parsePlan(word []string) (p *plan, err error) {
+	p = &plan{kill: word[0] == "kill", late: word[0] == "late"}
+	if p.kill {
+		word = append([]string{"err", "EIO"}, word[1:]...)
+	}
+	if len(word) < 3 || word[0] != "err" && !p.late {
+		return nil, fmt.Errorf("it is kill:N, err:ERRNO:N or late:ERRNO:N")
+	}
+	errno := word[1]
+	switch errno {
+	case "SHORT":
+		p.part, errno = short, "ENOSPC"
+	case "TORN":
+		p.part, errno = torn, "ENOSPC"
+	}
+	for e := unix.Errno(1); e < 134 && p.errno == 0; e++ {
+		if unix.ErrnoName(e) == errno {
+			p.errno = e
+		}
+	}
+	if p.errno == 0 {
+		return nil, fmt.Errorf("no errno %s", errno)
+	}
+	if p.n, err = strconv.ParseInt(word[2], 10, 64); err != nil {
+		p.site, p.n, p.span = Site(strings.Join(word[2:], ":")), 1, 1<<62
+		return p, nil
 	}
 	switch {
-	case f.site != "" && f.site == site, f.errno != 0 && n == f.n, f.errno != 0 && f.forever && n > f.n:
-		return f.errno
-	case f.kill && n == f.n:
+	case len(word) == 3:
+	case p.kill && word[3] == "both":
+		p.both = true
+	case word[3] == "forever":
+		p.span = 1 << 62
+	default:
+		p.span, err = time.ParseDuration(word[3])
+	}
+	return p, err
+}
+
+func (f *faults) at(site Site) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count++
+	for _, p := range f.plans {
+		if p.due(f.count, site) && f.ours() {
+			return f.carryOut(p, site)
+		}
+	}
+	f.tell(f.count, "", site)
+	return nil
+}
+
+// tell writes the trace.
+func (f *faults) tell(n int64, mark string, site Site) {
+	if f.trace >= 0 {
+		_, _ = unix.Write(f.trace, fmt.Appendf(nil, "%d%s %s\n", n, mark, site))
+	}
+}
+
+// due reports whether something is to be done to this call.
+func (p *plan) due(n int64, site Site) bool {
+	switch {
+	case n < p.n || p.site != "" && p.site != site:
+		return false
+	case p.until.IsZero():
+		return p.part == whole || n == p.n
+	}
+	return time.Now().Before(p.until)
+}
+
+// ours reports whether no other process was first.
+func (f *faults) ours() bool {
+	if f.only != "" && !f.asked {
+		f.asked = true
+		fd, err := unix.Open(f.only, unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
+		if f.mine = err == nil; f.mine {
+			unix.Close(fd)
+		}
+	}
+	return f.only == "" || f.mine
+}
+
+func (f *faults) carryOut(p *plan, site Site) error {
+	first := p.until.IsZero()
+	if first && p.part == whole {
+		p.begin()
+	}
+	switch {
+	case p.kill:
+		f.tell(f.count, "!", site)
+		if p.both {
+			killChildren()
+		}
 		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 		select {}
+	case p.part != whole:
+		f.tell(f.count, "", site)
+		return &half{f, p, site, f.count} // who writes tells that it was done
+	case p.errno == unix.EINTR && !first:
+		time.Sleep(time.Millisecond) // it is asked again and again
+	default:
+		f.tell(f.count, "!", site)
 	}
-	return nil
+	if p.late {
+		return &Late{p.errno}
+	}
+	return p.errno
+}
+
+// begin: from here on the plan's time runs.
+func (p *plan) begin() { p.until = time.Now().Add(p.span) }
+
+// half is the error by which a write is told to store half.
+type half struct {
+	f    *faults
+	p    *plan
+	site Site
+	n    int64
+}
+
+func (h *half) Error() string { return "half of it" }
+
+func (h *half) Store(n int) int {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.f.tell(h.n, "!", h.site)
+	if h.p.part == torn {
+		// The rest of it fails, and what follows within the plan's time.
+		h.p.part, h.p.n = whole, h.f.count+1
+		return n / 2
+	}
+	if h.p.until.IsZero() {
+		h.p.begin()
+	}
+	return (n + 1) / 2 // or it would never be through
+}
+
+// killChildren kills what this process started.
+func killChildren() {
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		b, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+	}
 }

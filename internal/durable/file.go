@@ -55,20 +55,16 @@ type File struct {
 // followed.
 const openFlags = unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
 
-func (d *Dir) open(name string, flags int, mode uint32) (*File, error) {
-	f := &File{path: d.Join(name)}
-	err := retry(func() (err error) {
-		f.fd, err = unix.Openat(d.fd, name, flags|openFlags, mode)
-		return err
-	})
-	return f, err
+func (d *Dir) open(f *File, name string, flags int, mode uint32) (err error) {
+	f.fd, err = unix.Openat(d.fd, name, flags|openFlags, mode)
+	return err
 }
 
 // Open opens name for reading. Whoever looks at what a user put there asks
 // [File.Stat] whether it is a regular file before anything else.
 func (d *Dir) Open(name string) (*File, error) {
-	f, err := d.open(name, unix.O_RDONLY, 0)
-	if err != nil {
+	f := &File{path: d.Join(name)}
+	if err := retry(func() error { return d.open(f, name, unix.O_RDONLY, 0) }); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: f.path, Err: err}
 	}
 	return f, nil
@@ -91,11 +87,8 @@ func (d *Dir) Create(site Site, name string, mode uint32) (*File, error) {
 }
 
 func (d *Dir) openSite(site Site, name string, flags int, mode uint32) (*File, error) {
-	if err := at(site); err != nil {
-		return nil, fail(site, d.Join(name), err)
-	}
-	f, err := d.open(name, flags, mode)
-	if err != nil {
+	f := &File{path: d.Join(name)}
+	if err := attempt(site, func() error { return d.open(f, name, flags, mode) }); err != nil {
 		return nil, fail(site, f.path, err)
 	}
 	return f, nil
@@ -104,14 +97,11 @@ func (d *Dir) openSite(site Site, name string, flags int, mode uint32) (*File, e
 // OpenPath opens a path that a configuration names, for reading and writing,
 // links followed: monitor_reads may be one.
 func OpenPath(site Site, path string) (*File, error) {
-	err := at(site)
 	f := &File{path: path}
-	if err == nil {
-		err = retry(func() (err error) {
-			f.fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-			return err
-		})
-	}
+	err := attempt(site, func() (err error) {
+		f.fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		return err
+	})
 	if err != nil {
 		return nil, fail(site, path, err)
 	}
@@ -174,43 +164,40 @@ func (f *File) read(b []byte, call func() (int, error)) (n int, err error) {
 // Write appends or writes at the descriptor's position, and tells how much of b
 // got there when not all did.
 func (f *File) Write(site Site, b []byte) (n int, err error) {
-	return f.write(site, b, func(n int) (int, error) { return unix.Write(f.fd, b[n:]) })
+	return f.write(site, b, func(b []byte, _ int) (int, error) { return unix.Write(f.fd, b) })
 }
 
 // WriteAt overwrites in place.
 func (f *File) WriteAt(site Site, b []byte, off int64) (n int, err error) {
-	return f.write(site, b, func(n int) (int, error) { return unix.Pwrite(f.fd, b[n:], off+int64(n)) })
+	return f.write(site, b, func(b []byte, n int) (int, error) { return unix.Pwrite(f.fd, b, off+int64(n)) })
 }
 
-func (f *File) write(site Site, b []byte, call func(n int) (int, error)) (n int, err error) {
-	if err := at(site); err != nil {
-		return 0, fail(site, f.path, err)
+func (f *File) write(site Site, b []byte, call func(rest []byte, n int) (int, error)) (n int, err error) {
+	for {
+		err = attemptPart(site, func(short Short) error {
+			rest := b[n:]
+			if short != nil {
+				rest = rest[:short.Store(len(rest))]
+			}
+			m, err := call(rest, n)
+			n += max(m, 0)
+			return err
+		})
+		if err != nil || n == len(b) {
+			return n, fail(site, f.path, err)
+		}
 	}
-	for n < len(b) && err == nil {
-		var m int
-		err = retry(func() (err error) { m, err = call(n); return err })
-		n += max(m, 0)
-	}
-	return n, fail(site, f.path, err)
 }
 
 // Sync makes the file's bytes and what is needed to find them durable. An error
 // is final: never ask again, look at the disk from the beginning.
 func (f *File) Sync(site Site) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Fsync(f.fd) })
-	}
-	return fail(site, f.path, err)
+	return fail(site, f.path, attempt(site, func() error { return unix.Fsync(f.fd) }))
 }
 
 // Truncate cuts the file to size bytes.
 func (f *File) Truncate(site Site, size int64) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Ftruncate(f.fd, size) })
-	}
-	return fail(site, f.path, err)
+	return fail(site, f.path, attempt(site, func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
 // Nanos is a time as nanoseconds since 1970, the way file systems keep it. What
@@ -231,26 +218,22 @@ func Nanos(t time.Time) int64 {
 
 // SetMtime sets the time of last change.
 func (f *File) SetMtime(site Site, t time.Time) error {
-	err := at(site)
-	if err == nil {
-		ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(Nanos(t))}
-		err = unix.UtimesNanoAt(f.fd, "", ts, unix.AT_EMPTY_PATH)
-	}
-	return fail(site, f.path, err)
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(Nanos(t))}
+	return fail(site, f.path, attempt(site, func() error { return unix.UtimesNanoAt(f.fd, "", ts, unix.AT_EMPTY_PATH) }))
 }
 
 // TakeOwner gives f the owner, group, mode and access list of from, as far as
 // this process may: a monitor that is not root keeps its own owner.
 func (f *File) TakeOwner(site Site, from *File) error {
-	if err := at(site); err != nil {
-		return fail(site, f.path, err)
-	}
 	s, err := from.Stat()
 	if err != nil {
 		return err
 	}
-	if err := unix.Fchown(f.fd, int(s.UID), int(s.GID)); errors.Is(err, unix.EPERM) {
-		err = unix.Fchown(f.fd, -1, int(s.GID))
+	chown := func(uid int) error {
+		return attempt(site, func() error { return unix.Fchown(f.fd, uid, int(s.GID)) })
+	}
+	if err := chown(int(s.UID)); errors.Is(err, unix.EPERM) {
+		err = chown(-1)
 		if err != nil && !errors.Is(err, unix.EPERM) {
 			return fail(site, f.path, err)
 		}
@@ -263,7 +246,7 @@ func (f *File) TakeOwner(site Site, from *File) error {
 	if unix.Geteuid() != 0 {
 		mode |= 0o600
 	}
-	if err := unix.Fchmod(f.fd, mode); err != nil {
+	if err := attempt(site, func() error { return unix.Fchmod(f.fd, mode) }); err != nil {
 		return fail(site, f.path, err)
 	}
 	const acl = "system.posix_acl_access"
@@ -275,7 +258,8 @@ func (f *File) TakeOwner(site Site, from *File) error {
 	if n, err = unix.Fgetxattr(from.fd, acl, b); err != nil {
 		return nil
 	}
-	if err := unix.Fsetxattr(f.fd, acl, b[:n], 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) {
+	err = attempt(site, func() error { return unix.Fsetxattr(f.fd, acl, b[:n], 0) })
+	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) {
 		return fail(site, f.path, err)
 	}
 	return nil

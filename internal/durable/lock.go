@@ -12,11 +12,8 @@ import (
 
 // Lock takes the exclusive lock of the whole file and reports whether it got it.
 func (f *File) Lock(site Site) (bool, error) {
-	err := at(site)
-	if err == nil {
-		lk := unix.Flock_t{Type: unix.F_WRLCK}
-		err = retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
-	}
+	lk := unix.Flock_t{Type: unix.F_WRLCK}
+	err := attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return false, nil
 	}
@@ -26,12 +23,8 @@ func (f *File) Lock(site Site) (bool, error) {
 // WaitLock takes the lock however long that lasts. It blocks its thread: give
 // it a goroutine of its own.
 func (f *File) WaitLock(site Site) error {
-	err := at(site)
-	if err == nil {
-		lk := unix.Flock_t{Type: unix.F_WRLCK}
-		err = retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &lk) })
-	}
-	return fail(site, f.path, err)
+	lk := unix.Flock_t{Type: unix.F_WRLCK}
+	return fail(site, f.path, attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &lk) }))
 }
 
 // Locked reports whether somebody else holds the lock.

@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A build with faults stands in for file systems that know no flags.
+var renameat2 = unix.Renameat2
+
 // Move renames name in d to newName in to, which must not be there: then the
 // error is fs.ErrExist and nothing happened. It is one operation of the file
 // system where that knows RENAME_NOREPLACE. Elsewhere it is a link and an
 // unlink, and a crash between the two leaves one file under two names, which
 // healing at start resolves; there is never none.
 func (d *Dir) Move(site Site, name string, to *Dir, newName string) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE) })
-	}
+	err := attempt(site, func() error { return renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE) })
 	if err != nil && refusesFlags(err) {
-		if err = retry(func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) }); err == nil {
+		if err = attempt(site+" link", func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) }); err == nil {
 			// Crash window: two names, one file.
-			err = retry(func() error { return unix.Unlinkat(d.fd, name, 0) })
+			err = attempt(site+" unlink", func() error { return unix.Unlinkat(d.fd, name, 0) })
 		}
 	}
 	return fail(site, d.Join(name), err)
@@ -28,20 +28,13 @@ func (d *Dir) Move(site Site, name string, to *Dir, newName string) error {
 // Replace renames name in d over newName in to, whatever is there. It is for
 // files nobody else writes: a state file, a rotated log.
 func (d *Dir) Replace(site Site, name string, to *Dir, newName string) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Renameat(d.fd, name, to.fd, newName) })
-	}
-	return fail(site, d.Join(name), err)
+	return fail(site, d.Join(name), attempt(site, func() error { return unix.Renameat(d.fd, name, to.fd, newName) }))
 }
 
 // Exchange swaps the two names in one step, or returns ErrNoExchange where the
 // file system can't.
 func (d *Dir) Exchange(site Site, name string, with *Dir, withName string) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Renameat2(d.fd, name, with.fd, withName, unix.RENAME_EXCHANGE) })
-	}
+	err := attempt(site, func() error { return renameat2(d.fd, name, with.fd, withName, unix.RENAME_EXCHANGE) })
 	if err != nil && refusesFlags(err) {
 		err = ErrNoExchange
 	}
@@ -50,19 +43,12 @@ func (d *Dir) Exchange(site Site, name string, with *Dir, withName string) error
 
 // Link gives the file name in d a second name, which must not be there.
 func (d *Dir) Link(site Site, name string, to *Dir, newName string) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) })
-	}
-	return fail(site, d.Join(name), err)
+	return fail(site, d.Join(name), attempt(site, func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) }))
 }
 
 // Remove removes a name; one that is gone already is no error.
 func (d *Dir) Remove(site Site, name string) error {
-	err := at(site)
-	if err == nil {
-		err = retry(func() error { return unix.Unlinkat(d.fd, name, 0) })
-	}
+	err := attempt(site, func() error { return unix.Unlinkat(d.fd, name, 0) })
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -89,5 +75,5 @@ func (d *Dir) RemoveAll(site Site, name string) error {
 			return err
 		}
 	}
-	return fail(site, sub.path, retry(func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }))
+	return fail(site, sub.path, attempt(site, func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }))
 }

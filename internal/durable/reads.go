@@ -40,14 +40,11 @@ func (f *File) Reopen(site Site, write bool) (*File, error) {
 	if write {
 		flags = unix.O_RDWR
 	}
-	err := at(site)
 	g := &File{path: f.path}
-	if err == nil {
-		err = retry(func() (err error) {
-			g.fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(f.fd), flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-			return err
-		})
-	}
+	err := attempt(site, func() (err error) {
+		g.fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(f.fd), flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		return err
+	})
 	if err != nil {
 		return nil, fail(site, f.path, err)
 	}
@@ -59,16 +56,12 @@ func (f *File) Reopen(site Site, write bool) (*File, error) {
 // nothing behind. Group and access list come from the directory. Where the file
 // system has no files without a name, the file begins empty.
 func CreateWhole(site Site, path string, mode uint32, content []byte) error {
-	err := at(site)
-	if err != nil {
-		return fail(site, path, err)
-	}
 	dir, err := OpenDir(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	f, err := openNameless(dir, path, mode)
+	f, err := openNameless(site, dir, path, mode)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
 		f, err = dir.Create(site, filepath.Base(path), mode)
 		if err != nil {
@@ -86,7 +79,7 @@ func CreateWhole(site Site, path string, mode uint32, content []byte) error {
 	if err := f.Sync(site); err != nil {
 		return err
 	}
-	err = retry(func() error {
+	err = attempt(site, func() error {
 		return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(f.fd), dir.fd, filepath.Base(path), unix.AT_SYMLINK_FOLLOW)
 	})
 	if err != nil {
@@ -96,9 +89,9 @@ func CreateWhole(site Site, path string, mode uint32, content []byte) error {
 }
 
 // openNameless makes a file that has no name yet.
-func openNameless(dir *Dir, path string, mode uint32) (*File, error) {
+func openNameless(site Site, dir *Dir, path string, mode uint32) (*File, error) {
 	f := &File{path: path}
-	err := retry(func() (err error) {
+	err := attempt(site, func() (err error) {
 		f.fd, err = unix.Openat(dir.fd, ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, mode)
 		return err
 	})

@@ -37,11 +37,8 @@ func (d *Dir) OpenExisting(site Site, name string) (*File, error) {
 // not wait for it. It promises nothing: it only leaves the next [File.Sync]
 // less to do, so a file system that does not know it is no error.
 func (f *File) WriteBack(site Site, off, n int64) error {
-	err := at(site)
-	if err == nil {
-		err = unix.SyncFileRange(f.fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
-	}
-	if errors.Is(err, unix.ESPIPE) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EINTR) {
+	err := attempt(site, func() error { return unix.SyncFileRange(f.fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
+	if errors.Is(err, unix.ESPIPE) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
 		return nil
 	}
 	return fail(site, f.path, err)

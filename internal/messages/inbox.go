@@ -78,6 +78,9 @@ func (b *Inbox) Path() string { return b.path }
 // again, after Done, before going to sleep.
 func (b *Inbox) More() bool { return b.more }
 
+// Waiting reports that there is no file that could be read.
+func (b *Inbox) Waiting() bool { return b.src == nil }
+
 // Read returns the complete lines that came since, at most 1 MiB of them,
 // without blank lines and comments. They are on record as handed out before it
 // returns. Read may be called again before Done; Done then covers both.

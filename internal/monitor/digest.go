@@ -131,6 +131,7 @@ func (s *session) compose(now time.Time) *status.Digest {
 		},
 		Jobs: map[string]status.Type{},
 	}
+	d.Trouble = s.woes()
 	if free, err := s.sp.Root.Free(); err == nil {
 		d.Monitor.FreeBytes = free
 	}

@@ -52,10 +52,8 @@ func (s *session) scan() error {
 	for _, q := range found.Moved {
 		s.troubleSaid(fmt.Sprintf("%s was replaced by another directory; that one is followed from now on", s.sp.Dir(q).Path()))
 	}
-	if (len(found.Moved)+len(found.Back) > 0 || s.timer) && s.watch != nil {
-		if err := s.watch.Renew(); err != nil {
-			s.fault(err)
-		}
+	if len(found.Moved)+len(found.Back) > 0 || s.timer {
+		s.renewWatch()
 	}
 	for _, q := range found.Readmes {
 		s.readmes(q)

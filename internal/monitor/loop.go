@@ -76,7 +76,7 @@ func (s *session) loop(ctx context.Context) error {
 // round is one turn: see the package comment for what one commit covers.
 func (s *session) round() error {
 	s.now, s.wall = time.Now(), clock.Wall()
-	s.more = false
+	s.more, s.glance = false, time.Time{}
 	if err := s.readMessages(); err != nil {
 		return err
 	}
@@ -104,11 +104,7 @@ func (s *session) commit() error {
 		s.stats.slowCommit = max(s.stats.slowCommit, time.Since(began))
 		s.stats.slowRound = max(s.stats.slowRound, time.Since(s.now))
 	}
-	for text, last := range s.trouble {
-		if time.Since(last) > s.forgets() {
-			delete(s.trouble, text)
-		}
-	}
+	s.watchTrouble()
 	return err
 }
 
@@ -189,6 +185,7 @@ func (s *session) tell() error {
 	err := s.carryOut(func() error {
 		s.fault(s.flush())
 		s.fault(s.messagesDone())
+		s.fault(s.post())
 		// Second links go last: until then a crash has the end told once more.
 		s.fault(s.sp.ClearUp())
 		s.fault(s.writeDigest(false))
@@ -248,6 +245,7 @@ func (s *session) sleep(ctx context.Context) {
 		earlier(time.Now().Add(t.Sub(clock.Wall())))
 	}
 	earlier(s.retry)
+	earlier(s.glance)
 	earlier(s.digest.due)
 	earlier(s.ready.next())
 	if s.Beat > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"simplejobq/internal/clock"
 	"simplejobq/internal/flow"
@@ -22,6 +23,9 @@ func (s *session) readMessages() error {
 	if err != nil {
 		s.fault(err)
 		return nil
+	}
+	if s.inbox.Waiting() {
+		s.glance = s.now.Add(2 * time.Second)
 	}
 	if len(lines) > 0 {
 		// A message may name what was dropped a moment ago.

@@ -172,7 +172,8 @@ type session struct {
 	scanned time.Time // when sleep_time was last over
 	timer   bool      // it is over now
 	first   bool      // what lay there at the start is not all looked at yet
-	retry   time.Time // trouble: look again then
+	retry   time.Time // trouble: look again then, at everything
+	glance  time.Time // have a round by then: something may have changed that nobody tells us of
 	stop    stopKind
 	stopped time.Time // when stopping began
 	paused  bool
@@ -181,7 +182,8 @@ type session struct {
 
 	// What it tells of itself.
 	stats   stats
-	trouble map[string]time.Time    // said once, until it has not come up for a while; when it last did
+	trouble map[string]*woe // said once, until it has not come up for a while
+	board   board
 	stuck   map[*spool.Entry]string // why files are not accepted that could be
 	recent  []status.Job
 	digest  digestState
@@ -203,7 +205,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 	s := &session{
 		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: map[string]time.Time{}, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
+		trouble: map[string]*woe{}, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
 	}
 	s.digest.stale = true
 	s.order.init()
@@ -241,13 +243,25 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err e
 	for _, text := range said {
 		s.say("message", "", text)
 	}
-	if s.watch, err = sp.Watch(s.inbox.Path(), func() { s.hint() }); err != nil {
-		// Without notifications everything still works, at the timer's pace.
-		s.say("trouble", "", fmt.Sprintf("no notification of new files: %v; looking every %v instead", err, s.conf.SleepTime))
-		s.watch, err = nil, nil
-	}
+	s.renewWatch()
+	// On a full disk there may be no room for it yet.
+	s.board.stale = s.board.hang(sp) != nil
 	s.paused, err = s.readPaused()
 	return s, err
+}
+
+// renewWatch watches what is not watched, or not any more. Without notifications
+// everything still works, at the timer's pace.
+func (s *session) renewWatch() {
+	var err error
+	if s.watch == nil {
+		s.watch, err = s.sp.Watch(s.inbox.Path(), s.hint)
+	} else {
+		err = s.watch.Renew()
+	}
+	if err != nil {
+		s.fault(fmt.Errorf("looking every %v instead of being told: %w", s.conf.SleepTime, err))
+	}
 }
 
 // close ends everything that belongs to the session. Runners with a command in
@@ -299,6 +313,7 @@ func (s *session) close() {
 	for _, w := range s.spare {
 		_ = w.dir.Close()
 	}
+	_ = s.board.close()
 	for _, d := range []*durable.Dir{s.works} {
 		if d != nil {
 			d.Close()

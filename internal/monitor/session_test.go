@@ -240,8 +240,18 @@ func TestTroubleIsSaidOnce(t *testing.T) {
 	if len(b.trouble) != 1 {
 		t.Error("trouble that comes up every few seconds would be said each time")
 	}
-	for text := range b.trouble {
-		b.trouble[text] = time.Now().Add(-b.forgets() - time.Second)
+	for _, w := range b.trouble {
+		w.last = time.Now().Add(-woeLasts - time.Second)
+	}
+	if len(b.woes()) != 1 {
+		t.Errorf("it lasts, and is not shown: %q", b.woes())
+	}
+	b.rounds()
+	if len(b.trouble) != 1 || len(b.woes()) != 0 {
+		t.Errorf("it is over: %v is remembered, %q shown", b.trouble, b.woes())
+	}
+	for _, w := range b.trouble {
+		w.last = time.Now().Add(-b.forgets() - time.Second)
 	}
 	b.rounds()
 	if len(b.trouble) != 0 {

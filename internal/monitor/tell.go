@@ -1,14 +1,12 @@
 package monitor
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"simplejobq/internal/clock"
-	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
@@ -28,60 +26,6 @@ func (s *session) say(word, uow, text string) { s.says.Say(clock.Wall(), word, u
 
 func (s *session) event(kind, uow string) messages.Event {
 	return messages.Event{Time: clock.Wall(), Event: kind, UOW: uow}
-}
-
-// Trouble that has not come up for so long is gone: the next time it is said
-// anew.
-func (s *session) forgets() time.Duration {
-	return max(time.Minute, 3*time.Duration(s.conf.SleepTime))
-}
-
-// fault says an error once, for as long as it comes up again and again, and has
-// the loop try again soon. An error nobody expected changes no UOW's state.
-func (s *session) fault(err error) {
-	if err == nil || s.viewing {
-		return
-	}
-	var several interface{ Unwrap() []error }
-	if errors.As(err, &several) {
-		for _, e := range several.Unwrap() {
-			s.fault(e)
-		}
-		return
-	}
-	text := err.Error()
-	_, said := s.trouble[text]
-	s.trouble[text] = time.Now()
-	s.stats.errors++
-	if durable.Passing(err) {
-		s.later(2 * time.Second)
-	}
-	if said {
-		return
-	}
-	s.troubleSaid(text)
-	fmt.Fprintln(s.Stderr, "monitor:", text)
-}
-
-func (s *session) troubleSaid(text string) {
-	ev := s.event("trouble", "")
-	ev.Reason = text
-	s.journal.Tell(ev)
-	s.say("trouble", "", text)
-}
-
-// postpone has a UOW asked again when the timer comes: trouble kept it from its turn.
-func (s *session) postpone(e *spool.Entry) {
-	s.postponed = append(s.postponed, e)
-	s.later(2 * time.Second)
-}
-
-// later has a round take place within d, and look at everything.
-func (s *session) later(d time.Duration) {
-	at := time.Now().Add(d)
-	if s.retry.IsZero() || at.Before(s.retry) {
-		s.retry = at
-	}
 }
 
 func (s *session) tellStarted(j *job) {

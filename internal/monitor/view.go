@@ -31,6 +31,7 @@ type View struct {
 	s      *session
 	holder string
 	last   *status.Digest // what the last monitor wrote
+	woes   []string       // what keeps the monitor from its work
 
 	surveyed bool
 }
@@ -44,7 +45,7 @@ func OpenView(c *config.Config, version string) (*View, error) {
 	v := &View{s: &session{
 		Config: Config{Conf: c, Version: version}, conf: c, sp: sp, now: time.Now(), wall: clock.Wall(), viewing: true,
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: map[string]time.Time{},
+		trouble: map[string]*woe{},
 	}}
 	v.s.order.init()
 	if err := v.read(); err != nil {
@@ -74,6 +75,9 @@ func (v *View) read() (err error) {
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	}
+	if v.holder != "" {
+		v.woes = readBoard(s.sp)
 	}
 	switch {
 	case v.holder == "":
@@ -181,6 +185,7 @@ func (v *View) Holder() (string, error) { return v.holder, nil }
 // tell.
 func (v *View) Digest(now time.Time) (*status.Digest, error) {
 	if v.holder != "" && v.last != nil {
+		v.last.Trouble = v.woes
 		return v.last, nil
 	}
 	if err := v.survey(); err != nil {
@@ -327,7 +332,14 @@ func (v *View) Explain(name string) (string, error) {
 			}
 		}
 	}
-	return v.s.explain(t), nil
+	text := v.s.explain(t)
+	if len(v.woes) > 0 && (t.job != nil || t.entry != nil && t.queue != spool.Hold) {
+		if t.entry != nil && t.entry.State != spool.Accepted {
+			text = "is in " + v.s.sp.Name(t.queue) + ": not accepted yet"
+		}
+		text += "; the monitor is in trouble: " + v.woes[0]
+	}
+	return text, nil
 }
 
 // overlooked explains a name that lies in a queue and is no UOW's.

@@ -241,7 +241,7 @@ func (r *Runner) listen() {
 		switch {
 		case asked, gone && why == nil && errors.Is(err, errEOF):
 			err = nil // it was told to, or had its reason
-		case why != nil:
+		case why != nil && !errors.As(err, new(*failure)):
 			err = why
 		}
 		r.cfg.Event(r, Gone{Err: err, Reaped: gone})
@@ -271,13 +271,28 @@ func (r *Runner) reap(ctx context.Context) (gone bool, why error) {
 				return false, nil
 			}
 		case status.Signaled():
-			return true, fmt.Errorf("runner %d was ended by %s", r.pid, unix.SignalName(status.Signal()))
+			return true, fmt.Errorf("by %s", unix.SignalName(status.Signal()))
 		case status.ExitStatus() != 0:
-			return true, fmt.Errorf("runner %d ended with status %d", r.pid, status.ExitStatus())
+			return true, fmt.Errorf("with status %d", status.ExitStatus())
 		default:
 			return true, nil
 		}
 	}
+}
+
+// failure is why a runner could not begin, as it said.
+type failure struct {
+	text  string
+	errno unix.Errno
+}
+
+func (f *failure) Error() string { return f.text }
+
+func (f *failure) Unwrap() error {
+	if f.errno == 0 {
+		return nil
+	}
+	return f.errno
 }
 
 var errEOF = errors.New("it closed its socket")
@@ -296,6 +311,9 @@ func (r *Runner) read() error {
 			kind, body, after, err := NextMessage(rest)
 			if err == nil && kind != 0 {
 				err = r.hear(kind, body)
+			}
+			if errors.As(err, new(*failure)) {
+				return err
 			}
 			if err != nil {
 				return fmt.Errorf("runner %d: %w", r.pid, err)
@@ -333,6 +351,13 @@ func (r *Runner) hear(kind byte, body []byte) error {
 			return errFrame
 		}
 		r.cfg.Event(r, Started{Run: run, PID: pid})
+	case MsgFailed:
+		number, text, _ := strings.Cut(string(body), " ")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return errFrame
+		}
+		return &failure{text: text, errno: unix.Errno(n)}
 	case MsgEnded:
 		end := decodeEnd(body)
 		if end == nil {

@@ -20,7 +20,9 @@ type Watcher struct {
 }
 
 // Watch watches the live queues and one file. wake is called, from a goroutine
-// of its own, whenever there may be something to look at; it must not block.
+// of its own, whenever there may be something to look at; it must not block. With
+// a Watcher the error tells what can't be watched for now: [Watcher.Renew] tries
+// again.
 func (s *Spool) Watch(file string, wake func()) (*Watcher, error) {
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -30,11 +32,9 @@ func (s *Spool) Watch(file string, wake func()) (*Watcher, error) {
 	for _, q := range Live {
 		w.paths[filepath.Clean(s.dirs[q].Path())] = q
 	}
-	if err := w.Renew(); err != nil {
-		return nil, errors.Join(err, n.Close())
-	}
+	err = w.Renew()
 	go w.run()
-	return w, nil
+	return w, err
 }
 
 // Renew watches again what is not watched any more: a replaced directory takes

@@ -103,6 +103,7 @@ type Digest struct {
 	OldestWaitingSeconds float64         `json:"oldest_waiting_seconds"`
 	NotLookedAt          int             `json:"not_looked_at"`
 	NotReady             string          `json:"not_ready,omitempty"` // why nothing starts at all
+	Trouble              []string        `json:"trouble,omitempty"`   // what keeps the monitor from its work at this moment
 }
 
 // Monitor is the health of the monitor that wrote the digest.

@@ -65,6 +65,9 @@ func (p *page) head(d *Digest) {
 	if m.Finishing {
 		p.printf("finishing: nothing new starts; the monitor ends when what runs has ended\n")
 	}
+	for _, text := range d.Trouble {
+		p.printf("trouble: %s\n", oneLine(text))
+	}
 	if d.NotReady != "" {
 		p.printf("not ready: %s\n", oneLine(strings.TrimPrefix(d.NotReady, "not ready: ")))
 	}

@@ -1,0 +1,215 @@
+package monitor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"simplejobq/internal/durable"
+	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
+)
+
+// Trouble is said when it begins, shown while it lasts, and forgotten when it has
+// not come up for a while: the next time it is said anew.
+type woe struct {
+	text  string
+	since time.Time // of the wall clock
+	last  time.Time
+	over  bool
+}
+
+// Trouble is met again at each try, so what does not come up for so long is over.
+const woeLasts = 5 * time.Second
+
+func (s *session) forgets() time.Duration {
+	return max(time.Minute, 3*time.Duration(s.conf.SleepTime))
+}
+
+// fault says an error once, for as long as it comes up again and again, and has
+// the loop try again soon. An error nobody expected changes no UOW's state.
+func (s *session) fault(err error) {
+	if err == nil || s.viewing {
+		return
+	}
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		for _, e := range several.Unwrap() {
+			s.fault(e)
+		}
+		return
+	}
+	s.stats.errors++
+	if durable.Passing(err) {
+		s.later(2 * time.Second)
+	}
+	key, text := woeKey(err), err.Error()
+	w := s.trouble[key]
+	if w == nil {
+		w = &woe{over: true}
+		s.trouble[key] = w
+		s.troubleSaid(text)
+		fmt.Fprintln(s.Stderr, "monitor:", text)
+	}
+	w.last = time.Now()
+	if w.over {
+		w.text, w.since, w.over = text, s.wall, false
+		s.digest.stale = true
+		s.board.stale = true
+	}
+}
+
+// woeKey tells whether two errors are one trouble. A full disk is one, whatever
+// was about to be written; of the rest the file and the operation count, without
+// what is numbered on.
+func woeKey(err error) string {
+	for _, e := range []unix.Errno{
+		unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ENOMEM,
+	} {
+		if errors.Is(err, e) {
+			return e.Error()
+		}
+	}
+	text := err.Error()
+	if durable.Passing(err) {
+		before, _, _ := strings.Cut(text, "/")
+		return before + text[strings.LastIndexByte(text, ':')+1:]
+	}
+	return text
+}
+
+// watchTrouble notices what is over. While anything is not, it has itself called
+// again soon.
+func (s *session) watchTrouble() {
+	for key, w := range s.trouble {
+		switch age := time.Since(w.last); {
+		case age > s.forgets():
+			delete(s.trouble, key)
+		case w.over:
+		case age > woeLasts:
+			w.over, s.board.stale, s.digest.stale = true, true, true
+		default:
+			s.glance = s.now.Add(2 * time.Second)
+		}
+	}
+}
+
+// woes are what is wrong at this moment, the oldest first.
+func (s *session) woes() (list []string) {
+	var now []*woe
+	for _, w := range s.trouble {
+		if !w.over {
+			now = append(now, w)
+		}
+	}
+	slices.SortFunc(now, func(a, b *woe) int { return a.since.Compare(b.since) })
+	for _, w := range now {
+		list = append(list, w.text+" (since "+uow.Stamp(w.since)+")")
+	}
+	return list
+}
+
+// board is a file with room of its own, so that who asks why nothing happens is
+// told even where nothing new can be written.
+type board struct {
+	f     *durable.File
+	stale bool
+}
+
+const (
+	boardName = "trouble"
+	boardSize = 4096
+)
+
+// hang opens the board, blank. Without one everything works but for `explain`.
+func (b *board) hang(sp *spool.Spool) error {
+	f, err := sp.Private.OpenWrite("trouble:open", boardName)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = sp.Private.Create("trouble:create", boardName, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	b.f = f
+	return b.write(nil)
+}
+
+func (b *board) write(list []string) error {
+	if b.f == nil {
+		return nil
+	}
+	room := bytes.Repeat([]byte{' '}, boardSize)
+	text := strings.Join(list, "\n") + "\n"
+	copy(room[:boardSize-1], text)
+	room[boardSize-1] = '\n'
+	_, err := b.f.WriteAt("trouble:write", room, 0)
+	return err
+}
+
+func (b *board) close() error {
+	if b.f == nil {
+		return nil
+	}
+	f := b.f
+	b.f = nil
+	return f.Close()
+}
+
+// post brings the board up to date.
+func (s *session) post() error {
+	if !s.board.stale {
+		return nil
+	}
+	s.board.stale = false
+	if s.board.f == nil {
+		return s.board.hang(s.sp)
+	}
+	return s.board.write(s.woes())
+}
+
+// readBoard is what the monitor has on its board, and what anybody can see of the
+// disk.
+func readBoard(sp *spool.Spool) (list []string) {
+	if f, err := sp.Private.Open(boardName); err == nil {
+		b := make([]byte, boardSize)
+		n, _ := f.ReadAt(b, 0)
+		_ = f.Close()
+		for line := range strings.Lines(string(b[:n])) {
+			if line = strings.TrimSpace(line); line != "" {
+				list = append(list, line)
+			}
+		}
+	}
+	if readOnly, err := sp.Root.ReadOnly(); err == nil && readOnly {
+		list = append(list, "the spool's file system is mounted read-only")
+	}
+	return list
+}
+
+func (s *session) troubleSaid(text string) {
+	ev := s.event("trouble", "")
+	ev.Reason = text
+	s.journal.Tell(ev)
+	s.say("trouble", "", text)
+}
+
+// postpone has a UOW asked again when the timer comes: trouble kept it from its
+// turn.
+func (s *session) postpone(e *spool.Entry) {
+	s.postponed = append(s.postponed, e)
+	s.later(2 * time.Second)
+}
+
+// later has a round take place within d, and look at everything.
+func (s *session) later(d time.Duration) {
+	at := time.Now().Add(d)
+	if s.retry.IsZero() || at.Before(s.retry) {
+		s.retry = at
+	}
+}
