@@ -79,7 +79,11 @@ func (r *runner) stepClosing(now time.Time) (more bool) {
 	}
 	if !j.synced {
 		j.synced = true
-		if j.log.f != nil && (j.log.written > syncAbove || r.unattended()) && j.log.f.Sync("log:sync") != nil {
+		switch {
+		case j.log.f == nil:
+		case j.log.written <= syncAbove && !r.unattended():
+			j.end.LogFrom, j.end.LogTo, j.end.LogSum = j.log.from, j.log.end, j.log.sum
+		case j.log.f.Sync("log:sync") != nil:
 			j.log.lost = true // for good: a second try would prove nothing
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
+	"simplejobq/internal/run"
 )
 
 const (
@@ -19,9 +20,11 @@ const (
 // job waits in its own write and no byte is dropped.
 type jobLog struct {
 	f       *durable.File
+	from    int64 // its size when the run began
 	end     int64 // its size, as nobody else appends while the run lasts
 	back    int64 // up to here the kernel was asked to write it to the disk
 	written int64 // by this run, with the runner's own lines
+	sum     uint32
 	last    byte
 
 	hand  []byte
@@ -54,7 +57,7 @@ func (l *jobLog) open(dir *durable.Dir, link string) error {
 		f.Close()
 		return err
 	}
-	l.f, l.end, l.back = f, s.Size, s.Size
+	l.f, l.from, l.end, l.back = f, s.Size, s.Size, s.Size
 	return nil
 }
 
@@ -80,6 +83,9 @@ func (l *jobLog) write(b []byte) {
 // try writes and returns what did not get there and is worth another try.
 func (l *jobLog) try(b []byte) []byte {
 	n, err := l.f.Write("log:append", b)
+	if l.written <= syncAbove { // beyond that it is synced, and nobody asks
+		l.sum = run.LogSum(l.sum, b[:n])
+	}
 	l.end += int64(n)
 	l.written += int64(n)
 	if l.end-l.back >= backEvery {

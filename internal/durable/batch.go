@@ -56,6 +56,15 @@ func (b *Batch) File(f *File) error {
 	if b.whole {
 		return f.Close()
 	}
+	// One for reading is enough to sync, and is no writer to who asks for a lease
+	// before the commit.
+	if r, err := f.Reopen("commit:reopen", false); err == nil {
+		err = f.Close()
+		f = r
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
 	b.files = append(b.files, f)
 	return nil
 }

@@ -112,6 +112,15 @@ func OpenPath(site Site, path string) (*File, error) {
 // File's own.
 func NewFile(fd int, path string) *File { return &File{fd: fd, path: path} }
 
+// Dup is one more descriptor of the same open file.
+func (f *File) Dup() (*File, error) {
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "dup", Path: f.path, Err: err}
+	}
+	return &File{fd: fd, path: f.path}, nil
+}
+
 // Path is the name the file was opened by.
 func (f *File) Path() string { return f.path }
 

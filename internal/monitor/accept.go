@@ -92,6 +92,7 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 	t := s.termsFor(e, u)
 	e.Note = nil
 	if t != nil {
+		t.admitted = s.turns
 		e.Note = t
 		if !t.expires.IsZero() {
 			s.order.awaitTime(e, t.expires)

@@ -3,8 +3,10 @@ package monitor
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,7 +97,8 @@ func (s *session) writeDigest(last bool) error {
 	d := s.compose(wall)
 	d.Monitor.Gone = last
 	disk, dir := afero.NewOsFs(), filepath.Join(s.conf.Root, s.conf.Dirs.Status)
-	if err := disk.MkdirAll(dir, 0o755); err != nil {
+	// Only this one: where the spool was moved away none is to grow in its place.
+	if err := disk.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	for name, write := range map[string]func(io.Writer) error{

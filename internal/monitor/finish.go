@@ -300,6 +300,13 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 		s.sp.Again(e)
 		return
 	}
+	if s.justAdmitted(e) {
+		// Its acceptance is told first: the mark of that is in the time that STATUS
+		// changes.
+		s.order.awaitTime(e, s.wall)
+		s.more = true
+		return
+	}
 	claim := spool.Claimed{UOW: e.Name, Name: e.Name, At: e.Queue, From: e.Queue, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: e.Enqueued}
 	if s.jobs[claim.Ino] != nil {
 		return // on its way already
@@ -318,6 +325,18 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 	s.more = true
 }
 
+// healed tells of a second name that a crash left in an earlier state.
+func (s *session) healed(e *spool.Entry, q spool.Queue) {
+	s.forget(e)
+	s.say("recovered", e.Name, fmt.Sprintf("had a second name in %s after a crash; it is in %s", s.sp.Name(e.Queue), s.sp.Name(q)))
+}
+
+// justAdmitted reports that e was accepted in this round.
+func (s *session) justAdmitted(e *spool.Entry) bool {
+	t := termsOf(e)
+	return t != nil && t.admitted == s.turns
+}
+
 // bringBack undoes a person's mv of a UOW that runs: a run is ended with KILL
 // JOB, never by moving its file.
 func (s *session) bringBack(j *job, e *spool.Entry) {
@@ -327,6 +346,21 @@ func (s *session) bringBack(j *job, e *spool.Entry) {
 	}
 	if j.state == leaving || j.state == gone {
 		s.sp.Again(e)
+		return
+	}
+	if st, err := s.sp.Dir(spool.Executing).Stat(j.Name); err == nil && st.Ino == j.Ino && st.Dev == j.Dev {
+		// It is where it was: this is one more name of it, which a power cut or a
+		// person gave it.
+		if s.first {
+			q, healed, err := s.sp.Twin(e)
+			s.fault(err)
+			if healed {
+				s.healed(e, q)
+				return
+			}
+		}
+		s.stuck[e] = quoteName(j.UOW) + " runs, and this is another name of its file; it is looked at when that has ended"
+		s.settleAgain(e, time.Second, true)
 		return
 	}
 	from := e.Queue

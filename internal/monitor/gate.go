@@ -272,6 +272,13 @@ func (s *session) breakCycle(e *spool.Entry) {
 	if !find(e) {
 		return
 	}
+	if slices.ContainsFunc(path, s.justAdmitted) {
+		for _, m := range path {
+			s.order.awaitTime(m, s.wall)
+		}
+		s.more = true
+		return
+	}
 	var names []string
 	for _, m := range append(path, e) {
 		names = append(names, quoteName(m.Name))

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -325,7 +324,13 @@ func (s *session) departed(w *worker, ev run.Gone) {
 		if ev.Err != nil {
 			s.fault(fmt.Errorf("a runner ended: %w", ev.Err))
 		}
-		if w.record != nil {
+		switch {
+		case w.record == nil:
+		case w.spent != nil && w.spent.state != gone:
+			// The only witness of an end whose STATUS may not be on disk yet: it goes
+			// with the UOW.
+			w.spent.old = append(w.spent.old, w.record)
+		default:
 			s.retire(w.record)
 		}
 		return
@@ -348,12 +353,12 @@ func (s *session) retire(r *run.Record) {
 		if held, err := r.Locked(); err != nil || !held {
 			return errors.Join(err, r.Remove("record:remove"))
 		}
-		go func() {
-			if r.Wait(context.Background()) == nil {
+		s.retiring.Go(func() {
+			if r.Wait(s.patience) == nil {
 				_ = r.Remove("record:remove") // what is left is removed at the next start
 			}
 			_ = r.Close()
-		}()
+		})
 		return nil
 	})
 	s.sp.Batch.Dir(s.sp.Run, 0)

@@ -246,8 +246,7 @@ func (s *session) examine(e *spool.Entry) (*spool.Acceptance, *uow.Unit) {
 		if q, healed, err := s.sp.Twin(e); err != nil {
 			s.fault(err)
 		} else if healed {
-			s.forget(e)
-			s.say("recovered", e.Name, fmt.Sprintf("had a second name in %s after a crash; it is in %s", s.sp.Name(e.Queue), s.sp.Name(q)))
+			s.healed(e, q)
 			return nil, nil
 		}
 	}

@@ -34,8 +34,12 @@ const (
 func (s *session) work(ctx context.Context) error {
 	defer s.close()
 	s.disk = startDisk()
-	s.journal.Tell(s.event("up", ""))
-	s.say("up", "", fmt.Sprintf("monitor %s, pid %d, on %s", s.Version, os.Getpid(), s.conf.Root))
+	if !s.mem.before {
+		s.mem.before = true
+		s.journal.Tell(s.event("up", ""))
+		s.say("up", "", fmt.Sprintf("monitor %s, pid %d, on %s", s.Version, os.Getpid(), s.conf.Root))
+	}
+	s.resumed()
 	if err := s.carryOut(s.recover); err != nil {
 		return err
 	}
@@ -75,6 +79,7 @@ func (s *session) loop(ctx context.Context) error {
 
 // round is one turn: see the package comment for what one commit covers.
 func (s *session) round() error {
+	s.turns++
 	s.now, s.wall = time.Now(), clock.Wall()
 	s.more, s.glance = false, time.Time{}
 	if err := s.readMessages(); err != nil {

@@ -37,6 +37,7 @@ type terms struct {
 	notBefore time.Time
 	expires   time.Time
 	due       time.Time // of another try
+	admitted  int64     // in which round
 }
 
 func termsOf(e *spool.Entry) *terms {

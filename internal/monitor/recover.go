@@ -73,6 +73,10 @@ func (s *session) recover() error {
 }
 
 func (s *session) recovered(name, text string) {
+	if s.mem.recovered[name+"\x00"+text] {
+		return // by the session before this one
+	}
+	s.mem.recovered[name+"\x00"+text] = true
 	ev := s.event("recovered", name)
 	ev.Reason = text
 	s.journal.Tell(ev)
@@ -185,7 +189,8 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		// nobody knows.
 		s.drop(list)
 		s.retell(c, place, u)
-		return s.sp.DropSecond(c)
+		s.sp.DropLater(c)
+		return nil
 	case open && place.Queue.Ended(): // it leaves from there when its run has ended
 	case open:
 		// A person moved it while its run went on.
@@ -262,10 +267,8 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	f := list[0]
 	// The records go when the UOW has left: until STATUS is on disk they alone tell
 	// that something ran.
-	for i, f := range list {
-		if i > 0 || f.end != nil || !f.locked && !f.live.MayHaveRun(f.start.Run) {
-			j.old = append(j.old, f.record) // of the others await or collect take care
-		}
+	for _, older := range list[1:] {
+		j.old = append(j.old, older.record)
 	}
 	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
 	j.began, j.pid = f.live.Started, f.live.PID
@@ -275,17 +278,29 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		}
 	}
 	j.commanded = j.commanded || j.phase != flow.Check
+	if run.Boot(f.start.Run) != s.boot && !f.locked && j.phase != flow.Cleanup {
+		if why, err := s.powerCut(j, f); err != nil {
+			return err
+		} else if why != "" {
+			j.old = append(j.old, f.record)
+			j.state, j.lost = ended, why
+			s.recovered(j.UOW, label(j)+" interrupted: "+why)
+			return nil
+		}
+	}
 	st := u.Status
 	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try)
 	switch {
 	case told && j.phase != flow.Cleanup && !(f.locked && f.end == nil):
 		// The outcome was written before the crash; the record is older news.
+		j.old = append(j.old, f.record)
 		return s.resumeByStatus(j)
 	case told:
 		j.outcome, j.text, j.to, j.cleaning = flow.Outcome(st.Kind), st.Text, destination(flow.Outcome(st.Kind)), true
 	}
 	switch {
 	case f.end != nil:
+		j.old = append(j.old, f.record)
 		j.end, j.state = f.end, ended
 		s.recovered(j.UOW, label(j)+" had been started by the last monitor, and has ended: "+f.end.Text)
 	case f.locked:
@@ -293,12 +308,13 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", label(j)))
 		s.await(j)
 	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
+		j.old = append(j.old, f.record)
 		j.state = due
 		s.retellAccepted(j)
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
 	default:
 		j.state = alive
-		if err := s.collect(j, f.record, s.whyLost(f)); err != nil {
+		if err := s.collect(j, f.record, lostBoth); err != nil {
 			return err
 		}
 		s.recovered(j.UOW, label(j)+" interrupted: "+j.lost)
@@ -306,12 +322,7 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	return nil
 }
 
-func (s *session) whyLost(f found) string {
-	if run.Boot(f.start.Run) != s.boot {
-		return "the machine went down while it ran"
-	}
-	return "monitor and runner both ended while it ran"
-}
+const lostBoth = "monitor and runner both ended while it ran"
 
 // resumeByStatus goes on with a UOW in currently-executing that no record tells
 // of any more.
@@ -363,7 +374,7 @@ func (s *session) recoverEdited(c spool.Claimed, list []found) error {
 		s.await(j)
 	default:
 		j.state = alive
-		return s.collect(j, f.record, s.whyLost(f))
+		return s.collect(j, f.record, lostBoth)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,8 +62,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	// The lock is held over all sessions: nobody gets in between two of them.
 	defer lock.Close()
+	mem := newMemory()
 	for back := time.Second; ; back = min(2*back, 4*time.Second) {
-		s, err := newSession(cfg, sp, started)
+		s, err := newSession(cfg, sp, started, mem)
 		if err == nil {
 			err = s.work(ctx)
 		}
@@ -75,7 +77,7 @@ func Run(ctx context.Context, cfg Config) error {
 		// The disk did not take what it was given, so nothing that is remembered
 		// can be believed: look again from the beginning. Running commands go on
 		// under their runners, and are adopted.
-		fmt.Fprintf(cfg.Stderr, "monitor: %v; looking at the spool again from the beginning in %v\n", err, back)
+		mem.broken(cfg.Stderr, err)
 		sp.Close()
 		if s != nil && time.Since(s.began) > time.Minute {
 			back = time.Second
@@ -84,6 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 			return nil
 		}
 		for sp, err = spool.Open(Layout(cfg.Conf)); err != nil; sp, err = spool.Open(Layout(cfg.Conf)) {
+			mem.broken(cfg.Stderr, err)
 			if !pause(ctx, back, cfg) {
 				return err
 			}
@@ -158,6 +161,11 @@ type session struct {
 	hireAt  time.Time       // no runner is started before
 	sweep   bool            // one ended before it was ready: its record is left
 
+	// Records whose runners are just exiting, and how long they are waited for.
+	retiring sync.WaitGroup
+	patience context.Context
+	hurry    context.CancelFunc
+
 	// What this round leaves to be done after the commit.
 	tells  []func() // what is told
 	launch []*job   // what is handed to runners
@@ -165,6 +173,7 @@ type session struct {
 	broken error    // a sync failed: nothing remembered can be believed
 
 	// When and whether.
+	turns   int64     // rounds of this session
 	now     time.Time // of this round, for spans
 	wall    time.Time // of this round, for times of day
 	began   time.Time // the session
@@ -184,6 +193,7 @@ type session struct {
 	stats   stats
 	trouble map[string]*woe // said once, until it has not come up for a while
 	board   board
+	mem     *memory
 	stuck   map[*spool.Entry]string // why files are not accepted that could be
 	recent  []status.Job
 	digest  digestState
@@ -201,12 +211,13 @@ const (
 	stopping          // SHUTDOWN, SIGTERM: ends now
 )
 
-func newSession(cfg Config, sp *spool.Spool, since time.Time) (_ *session, err error) {
+func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *session, err error) {
 	s := &session{
 		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: map[string]*woe{}, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
+		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
 	}
+	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
 	s.order.init()
 	defer func() {
@@ -300,6 +311,10 @@ func (s *session) close() {
 			_ = w.record.Close()
 		}
 	}
+	late := time.AfterFunc(time.Second, s.hurry)
+	s.retiring.Wait()
+	late.Stop()
+	s.hurry()
 	for _, j := range s.jobs {
 		for _, r := range append(j.old, j.record) {
 			if r != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -23,6 +25,40 @@ type woe struct {
 	since time.Time // of the wall clock
 	last  time.Time
 	over  bool
+}
+
+// memory is what outlives a session: while a disk fails, one follows the other, and
+// none says again what the last one said.
+type memory struct {
+	trouble   map[string]*woe
+	recovered map[string]bool
+	cause     error // of the end of the last session
+	before    bool  // there was a session that could work
+}
+
+func newMemory() *memory {
+	return &memory{trouble: map[string]*woe{}, recovered: map[string]bool{}}
+}
+
+// broken notes why a session ended. The next one says it; until there is one, only
+// standard error can be told.
+func (m *memory) broken(stderr io.Writer, err error) {
+	m.cause = fmt.Errorf("%w; the spool is looked at again from the beginning", err)
+	key := "session " + woeKey(err)
+	if m.trouble[key] == nil {
+		fmt.Fprintln(stderr, "monitor:", m.cause)
+	}
+	m.trouble[key] = &woe{text: m.cause.Error(), since: clock.Wall(), last: time.Now()}
+}
+
+// resumed says what ended the session before this one.
+func (s *session) resumed() {
+	for _, w := range s.trouble {
+		if err := s.mem.cause; err != nil && w.text == err.Error() {
+			s.troubleSaid(w.text)
+		}
+	}
+	s.mem.cause = nil
 }
 
 // Trouble is met again at each try, so what does not come up for so long is over.

@@ -76,8 +76,9 @@ func (r *Record) write(site durable.Site, at int64) error {
 // Sync makes what stands in the record durable.
 func (r *Record) Sync() error { return r.file.Sync("record:sync") }
 
-// File is a descriptor of its own for a batch to sync and to close.
-func (r *Record) File() (*durable.File, error) { return r.dir.OpenWrite("record:open", r.name) }
+// File is a descriptor of its own for a batch to sync and to close: of this very
+// file, whatever has its name by now.
+func (r *Record) File() (*durable.File, error) { return r.file.Dup() }
 
 // Read is all a record tells. The end is nil unless it belongs to the start. A
 // record nobody wrote a start to has an empty one.

@@ -62,6 +62,11 @@ type End struct {
 	Dropped   int64 // of these not in the log
 	Finished  time.Time
 	Unlogged  bool // the log could not be written whole
+
+	// What this run appended to the log, unless that was on disk before the end was
+	// written: a power cut may keep an end without its log. LogTo 0: nothing to ask.
+	LogFrom, LogTo int64
+	LogSum         uint32 // CRC-32C
 }
 
 func (s *Start) put(a *area) {
@@ -152,6 +157,11 @@ func (e *End) put(a *area) {
 	if e.Unlogged {
 		a.text("unlogged", "yes")
 	}
+	if e.LogTo > 0 {
+		a.number("log_from", e.LogFrom)
+		a.number("log_to", e.LogTo)
+		a.number("log_sum", int64(e.LogSum))
+	}
 	a.text("text", cut(e.Text, min(a.room()-len("text=\n"), 2048)))
 }
 
@@ -183,6 +193,14 @@ func (e *End) field(key, value string) (err error) {
 		e.Finished, err = readTime(value)
 	case "unlogged":
 		e.Unlogged = value == "yes"
+	case "log_from":
+		e.LogFrom, err = strconv.ParseInt(value, 10, 64)
+	case "log_to":
+		e.LogTo, err = strconv.ParseInt(value, 10, 64)
+	case "log_sum":
+		var n uint64
+		n, err = strconv.ParseUint(value, 10, 32)
+		e.LogSum = uint32(n)
 	case "text":
 		e.Text = value
 	}

@@ -155,7 +155,7 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, to.Close(), s.Tmp.Remove("accept:remove", name))
+			err = errors.Join(err, to.Close(), s.discard("accept:remove", name))
 		}
 	}()
 	head := a.Rewritten
@@ -209,19 +209,29 @@ func (s *Spool) publish(a *Acceptance) error {
 		return s.publishByTurns(a)
 	}
 	if err != nil {
-		return errors.Join(err, s.Tmp.Remove("accept:remove", tmp))
+		return errors.Join(err, s.discard("accept:remove", tmp))
 	}
 	// Crash window: the original in tmp, see Clear.
 	if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {
 		back := dir.Exchange("accept:back", e.Name, s.Tmp, tmp)
 		if back == nil {
-			back = s.Tmp.Remove("accept:remove", tmp)
+			back = s.discard("accept:remove", tmp)
 		}
 		return errors.Join(err, back)
 	}
 	s.changed(e.Queue)
 	s.until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
 	return s.nowCalled(e)
+}
+
+// discard removes a temporary or a directory of them, now or when that can be done.
+func (s *Spool) discard(site durable.Site, name string) error {
+	remove := func() error { return s.Tmp.RemoveAll(site, name) }
+	err := remove()
+	if err != nil {
+		s.until(remove)
+	}
+	return err
 }
 
 // nowCalled notes that the name leads to another inode by our own doing.
@@ -258,7 +268,7 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	st := a.Content.Stat
 	s.seq++
 	outName := fmt.Sprintf("out-%d-%d-%d-%d-%d", s.seq, e.Queue, st.Ino, st.Size, st.Mtime)
-	discard := func(err error) error { return errors.Join(err, s.Tmp.Remove("accept:remove", tmp)) }
+	discard := func(err error) error { return errors.Join(err, s.discard("accept:remove", tmp)) }
 	if err := s.Tmp.Mkdir("accept:mkdir", outName, 0o700); err != nil {
 		return discard(err)
 	}
@@ -266,7 +276,7 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	if err != nil {
 		return discard(err)
 	}
-	remove := func() error { return errors.Join(out.Close(), s.Tmp.RemoveAll("accept:remove", outName)) }
+	remove := func() error { return errors.Join(out.Close(), s.discard("accept:remove", outName)) }
 	if err := dir.Move("accept:out", e.Name, out, e.Name); err != nil {
 		return discard(errors.Join(err, remove()))
 	}
@@ -277,7 +287,18 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	}
 	if err != nil {
 		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
-			return errors.Join(err, back, out.Close()) // Clear finds it
+			s.until(func() error {
+				back := out.Move("accept:back", e.Name, dir, e.Name)
+				if durable.Passing(back) {
+					return back
+				}
+				if back != nil {
+					return out.Close() // Clear finds it
+				}
+				s.changed(e.Queue)
+				return remove()
+			})
+			return discard(errors.Join(err, back))
 		}
 		return discard(errors.Join(err, remove()))
 	}

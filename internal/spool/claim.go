@@ -73,7 +73,7 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 	// Crash window: a second link of a queued file, removed at start.
 	m, err := s.move("claim", e.Queue, e.Name, Executing, e.Name)
 	if err != nil {
-		return c, errors.Join(err, s.Run.Remove("claim:unlink", c.Link()))
+		return c, errors.Join(err, s.undoLink(c))
 	}
 	c.Name = m.NewName
 	s.Batch.Dir(s.Run, 0)
@@ -82,11 +82,21 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 		// Replaced between the read and the move: give back what was taken.
 		_, back := s.move("claim", Executing, c.Name, e.Queue, e.Name)
 		s.Again(e)
-		return c, errors.Join(ErrChanged, err, back, s.Run.Remove("claim:unlink", c.Link()))
+		return c, errors.Join(ErrChanged, err, back, s.undoLink(c))
 	}
 	s.leave(e)
 	taken = true
 	return c, nil
+}
+
+// undoLink takes back the second link of a claim that came to nothing.
+func (s *Spool) undoLink(c Claimed) error {
+	err := s.Run.Remove("claim:unlink", c.Link())
+	if err != nil {
+		s.linked[c.Ino] = true
+		s.DropLater(c)
+	}
+	return err
 }
 
 // Adopt gives a file its second link where it lies.
@@ -185,7 +195,12 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, "", err
 	}
+	moved, err := s.halfMoved(c, place, to)
 	switch {
+	case err != nil:
+	case moved:
+		m = Moved{Name: c.UOW, NewName: c.UOW, From: c.At, To: to}
+		s.changed(to, place.Queue)
 	case place.Lost:
 		strange = "its file was removed or replaced while it ran; its second link is published under its name"
 		m, err = s.publishLink(c, to)
@@ -197,6 +212,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 			strange = fmt.Sprintf("its file had been moved to %s/%s while it ran", s.Name(place.Queue), place.Name)
 		}
 		m, err = s.move("finish", place.Queue, place.Name, to, c.UOW)
+		m.Name = c.UOW // a person may have renamed it: that is no clash
 		if e := s.Entry(place.Queue, place.Name); err == nil && e != nil {
 			s.leave(e)
 		}
@@ -204,13 +220,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, strange, err
 	}
-	s.until(func() error {
-		err := s.DropSecond(c)
-		if delete(s.linked, c.Ino); err != nil {
-			s.linked[c.Ino] = true
-		}
-		return err
-	})
+	s.DropLater(c)
 	if s.index[to] != nil {
 		st, err := s.dirs[to].Stat(m.NewName)
 		if err != nil {
@@ -219,6 +229,33 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 		m.Entry = s.enter(to, m.NewName, st, Accepted, c.Enqueued)
 	}
 	return m, strange, nil
+}
+
+// halfMoved completes a final move of which a power cut kept one half: the file has
+// its old name and its new one.
+func (s *Spool) halfMoved(c Claimed, place Place, to Queue) (bool, error) {
+	if place.Lost || place.Queue == to {
+		return false, nil
+	}
+	st, err := s.dirs[to].Stat(c.UOW)
+	if isMissing(err) {
+		return false, nil
+	}
+	if err != nil || st.Ino != c.Ino || st.Dev != c.Dev {
+		return false, err
+	}
+	return true, s.dirs[place.Queue].Remove("heal:twin", place.Name)
+}
+
+// DropLater removes a second link once its end is on disk and was told.
+func (s *Spool) DropLater(c Claimed) {
+	s.until(func() error {
+		err := s.DropSecond(c)
+		if delete(s.linked, c.Ino); err != nil {
+			s.linked[c.Ino] = true
+		}
+		return err
+	})
 }
 
 // publishLink gives a UOW whose name is gone a name again, as move would have.

@@ -2,7 +2,9 @@ package spool
 
 import (
 	"errors"
+
 	"io/fs"
+	"simplejobq/internal/durable"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +15,8 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	if err != nil || (!replaced && !s.lost[q]) {
 		return false, err
 	}
-	if rootGone, err := s.Root.Replaced(); err != nil || rootGone {
-		return false, &LostError{s.Root.Path(), err}
+	if err := s.there(); err != nil {
+		return false, err
 	}
 	dir, err := s.Root.Sub(s.Name(q))
 	if err == nil && dir.Dev() != s.Root.Dev() {
@@ -40,11 +42,8 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 // Follow looks at the directories that are not watched: a replaced one is
 // followed, and said.
 func (s *Spool) Follow() (moved []Queue, err error) {
-	if gone, err := s.Root.Replaced(); err != nil || gone {
-		return nil, &LostError{s.Root.Path(), err}
-	}
-	if gone, err := s.Private.Replaced(); err != nil || gone {
-		return nil, &LostError{s.Private.Path(), err}
+	if err := s.there(); err != nil {
+		return nil, err
 	}
 	var errs []error
 	for q := range Queues {
@@ -60,19 +59,27 @@ func (s *Spool) Follow() (moved []Queue, err error) {
 	return moved, errors.Join(errs...)
 }
 
-// LostError is a spool whose root or private part is not where it was: there is
-// nothing left to work on.
-type LostError struct {
-	Path string
-	Err  error
+// there reports whether the spool is where it was. A disk that does not tell is no
+// spool that went away.
+func (s *Spool) there() error {
+	for _, d := range []*durable.Dir{s.Root, s.Private} {
+		gone, err := d.Replaced()
+		if err != nil {
+			return err
+		}
+		if gone {
+			return &LostError{d.Path()}
+		}
+	}
+	return nil
 }
 
+// LostError is a spool whose root or private part is not where it was: there is
+// nothing left to work on.
+type LostError struct{ Path string }
+
 func (e *LostError) Error() string {
-	text := e.Path + ": the spool was moved away or removed while the monitor worked on it"
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text + "; put it back and start the monitor again"
+	return e.Path + ": the spool was moved away or removed while the monitor worked on it; put it back and start the monitor again"
 }
 
 // GoneError is a queue directory that is not there any more.

@@ -133,7 +133,7 @@ func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 		err = tmp.file.Sync("refuse:sync")
 	}
 	if err = errors.Join(err, tmp.file.Close()); err != nil {
-		return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+		return Moved{}, errors.Join(err, s.discard("refuse:remove", tmp.name))
 	}
 	// Crash window: a temporary of ours, removed at start.
 	target := whyOf(name)
@@ -148,7 +148,7 @@ func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 		})
 	}
 	if err != nil {
-		return Moved{}, errors.Join(err, s.Tmp.Remove("refuse:remove", tmp.name))
+		return Moved{}, errors.Join(err, s.discard("refuse:remove", tmp.name))
 	}
 	// Crash window: a reason without its file; the file is refused again.
 	m, err := s.move("refuse", from, name, Trash, name)
