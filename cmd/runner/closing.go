@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -93,6 +94,7 @@ func (r *runner) stepClosing(now time.Time) (more bool) {
 		// It has its room, so this is a disk in trouble. Without an end nobody
 		// may be told of one.
 		j.again = now.Add(logRetry)
+		_ = errors.As(err, &j.endless)
 		if durable.Passing(err) || !r.sig.term.Load() {
 			return false
 		}

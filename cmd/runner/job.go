@@ -61,9 +61,11 @@ type job struct {
 	pause       time.Duration
 	settle      time.Time // until then somebody's SIGTERM may still arrive
 
-	closed bool // the log's last lines are written
-	synced bool
-	end    run.End
+	endless unix.Errno // why its end can't be written for now
+	stalled unix.Errno // what the monitor was told of either
+	closed  bool       // the log's last lines are written
+	synced  bool
+	end     run.End
 }
 
 func newJob(s *run.Spec) *job {

@@ -7,6 +7,8 @@ import (
 	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/run"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -28,8 +30,9 @@ type jobLog struct {
 	last    byte
 
 	hand  []byte
-	again time.Time // when the next try is due
-	lost  bool      // something was given up
+	again time.Time  // when the next try is due
+	why   unix.Errno // of the last one that failed
+	lost  bool       // something was given up
 
 	limit  int64 // of output kept, 0: all
 	output int64 // bytes the command wrote
@@ -91,6 +94,9 @@ func (l *jobLog) try(b []byte) []byte {
 	if l.end-l.back >= backEvery {
 		_ = l.f.WriteBack("log:writeback", l.back, l.end-l.back) // a wish, no promise
 		l.back = l.end
+	}
+	if err != nil {
+		_ = errors.As(err, &l.why)
 	}
 	if err != nil && !durable.Passing(err) {
 		l.lost = true

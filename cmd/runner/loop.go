@@ -241,6 +241,21 @@ func (r *runner) tell(kind byte, body []byte) {
 	}
 }
 
+// tellStall tells the monitor once that the log, or the end, waits for room, and
+// once that it does not any more.
+func (r *runner) tellStall() {
+	j, why := r.job, unix.Errno(0)
+	if j.log.blocked() {
+		why = j.log.why
+	} else {
+		why = j.endless
+	}
+	if why != j.stalled {
+		j.stalled = why
+		r.tell(run.MsgStalled, []byte(j.spec.Run+"\x00"+strconv.Itoa(int(why))))
+	}
+}
+
 // alone: from here on the record is all there is to tell anybody.
 func (r *runner) alone() {
 	if r.sock >= 0 {

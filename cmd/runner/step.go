@@ -25,6 +25,7 @@ func (r *runner) step(now time.Time) bool {
 			j.heard = now // SILENCE was suspended
 		}
 	}
+	r.tellStall()
 	before := j.phase
 	switch j.phase {
 	case starting:

@@ -34,6 +34,28 @@ func (f *File) Locked() (bool, error) {
 	return lk.Type != unix.F_UNLCK, fail("look:lock", f.path, err)
 }
 
+// LockByte takes or gives back the lock of one byte, there or not: a sign that
+// needs no room. That somebody else has it is no error.
+func (f *File) LockByte(site Site, at int64, on bool) error {
+	lk := unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: 1}
+	if on {
+		lk.Type = unix.F_WRLCK
+	}
+	err := attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return nil
+	}
+	return fail(site, f.path, err)
+}
+
+// LockedByte reports whether somebody else holds the lock of one byte. It needs a
+// descriptor for reading only.
+func (f *File) LockedByte(at int64) (bool, error) {
+	lk := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
+	err := retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
+	return lk.Type != unix.F_UNLCK, fail("look:lock", f.path, err)
+}
+
 // What a lease can tell about a file.
 const (
 	Quiet   = iota // nobody has it open for writing

@@ -67,7 +67,9 @@ func (s *session) explainJob(j *job) string {
 		if j.record != nil {
 			text += ", adopted after a restart of the monitor"
 		}
-		if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
+		if j.stalled != 0 {
+			text += "; its output waits for room: " + j.stalled.Error()
+		} else if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
 			text += "; the disk is full, so its output waits for room"
 		}
 		if j.killed != "" {

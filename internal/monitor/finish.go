@@ -282,6 +282,20 @@ func (s *session) cleaned(j *job, r flow.Result) {
 		s.turn(j, due)
 		return
 	}
+	// The commit covers its log before the round that moves the file.
+	f, err := s.sp.Open("finish:open", j.Claimed)
+	if errors.Is(err, spool.ErrVanished) {
+		s.vanished(j)
+		return
+	}
+	if err == nil {
+		err = s.sp.Batch.File(f)
+	}
+	if err != nil { // it stays ended: the next round tries again
+		s.fault(err)
+		s.later(time.Second)
+		return
+	}
 	if r.Outcome != flow.Done {
 		s.say("cleanup", j.UOW, "CLEANUP failed: "+r.Text+"; the outcome stays "+string(j.outcome))
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
@@ -83,8 +85,9 @@ type job struct {
 	outcome flow.Outcome
 	text    string // of STATUS
 	to      spool.Queue
-	last    *run.End // of the command that decided
-	killed  string   // reason of a KILL JOB that is on its way
+	last    *run.End   // of the command that decided
+	stalled unix.Errno // its runner waits for room to write its log
+	killed  string     // reason of a KILL JOB that is on its way
 	work    *work
 }
 

@@ -198,7 +198,7 @@ func (s *session) prepare(j *job) bool {
 		return false
 	}
 	w.job, w.spec = j, spec
-	j.worker, j.end, j.lost, j.pid = w, nil, "", 0
+	j.worker, j.end, j.lost, j.pid, j.stalled = w, nil, "", 0, 0
 	s.turn(j, starting)
 	s.launch = append(s.launch, j)
 	return true
@@ -259,6 +259,12 @@ func (s *session) heard(w *worker, ev run.Event) {
 	case run.Started:
 		if j := w.job; j != nil && j.runID == ev.Run {
 			j.pid = ev.PID
+		}
+	case run.Stalled:
+		if j := w.job; j != nil && j.runID == ev.Run {
+			if j.stalled = ev.Errno; j.stalled != 0 {
+				s.fault(stalledError(j))
+			}
 		}
 	case run.Ended:
 		if j := w.job; j != nil && j.runID == ev.Run && j.state == alive {
@@ -384,9 +390,11 @@ func (s *session) collect(j *job, r *run.Record, why string) error {
 		s.recovered(j.UOW, "its runner ended before it started anything; started by another one")
 		return nil
 	default:
-		if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
-			s.fault(err)
-			why += fmt.Sprintf("; what it left behind was ended (%d)", n)
+		if run.Boot(j.runID) == s.boot { // of another boot nothing is left, and numbers are others'
+			if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
+				s.fault(err)
+				why += fmt.Sprintf("; what it left behind was ended (%d)", n)
+			}
 		}
 		j.lost = why
 	}

@@ -55,7 +55,7 @@ func (j *job) result() flow.Result {
 func matched(pattern, text string) string { return fmt.Sprintf("output matched %q: %s", pattern, text) }
 
 func usage(e *run.End) string {
-	if e.Unlogged {
+	if e.Unlogged && e.Wall > 0 { // what never ran has nothing to log
 		return fmt.Sprintf(" (cpu %s, peak %s; the log is not whole)", units.Span(e.CPU), units.Bytes(e.Peak))
 	}
 	return fmt.Sprintf(" (cpu %s, peak %s)", units.Span(e.CPU), units.Bytes(e.Peak))

@@ -188,7 +188,11 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		// Its final move is done: the link was next to go. Whether that was told
 		// nobody knows.
 		s.drop(list)
-		s.retell(c, place, u)
+		if u != nil && u.Ended() {
+			s.retell(c, place, u)
+		} else {
+			s.recovered(c.UOW, "was moved to "+s.sp.Name(place.Queue)+" by somebody before it ran")
+		}
 		s.sp.DropLater(c)
 		return nil
 	case open && place.Queue.Ended(): // it leaves from there when its run has ended

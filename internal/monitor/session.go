@@ -226,7 +226,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 		}
 	}()
 	if s.account, err = lookupAccount(); err != nil {
-		return s, err
+		return s, &spool.LayoutError{Text: err.Error() + "; give this user an entry in passwd, or set USER and HOME"}
 	}
 	if s.boot, err = run.BootID(); err != nil {
 		return s, err

@@ -1,11 +1,11 @@
 package monitor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +22,8 @@ import (
 // not come up for a while: the next time it is said anew.
 type woe struct {
 	text  string
-	since time.Time // of the wall clock
+	errno unix.Errno // 0: none that is everybody's trouble
+	since time.Time  // of the wall clock
 	last  time.Time
 	over  bool
 }
@@ -96,6 +97,7 @@ func (s *session) fault(err error) {
 	w.last = time.Now()
 	if w.over {
 		w.text, w.since, w.over = text, s.wall, false
+		_ = errors.As(err, &w.errno)
 		s.digest.stale = true
 		s.board.stale = true
 	}
@@ -117,12 +119,20 @@ func woeKey(err error) string {
 		before, _, _ := strings.Cut(text, "/")
 		return before + text[strings.LastIndexByte(text, ':')+1:]
 	}
+	if from, to := strings.IndexByte(text, '/'), strings.LastIndex(text, ": "); errors.Is(err, fs.ErrPermission) && 0 < from && from < to {
+		return text[:from] + filepath.Dir(text[from:to]) + text[to:]
+	}
 	return text
 }
 
 // watchTrouble notices what is over. While anything is not, it has itself called
 // again soon.
 func (s *session) watchTrouble() {
+	for _, j := range s.jobs {
+		if j.stalled != 0 && j.state == alive {
+			s.fault(stalledError(j))
+		}
+	}
 	for key, w := range s.trouble {
 		switch age := time.Since(w.last); {
 		case age > s.forgets():
@@ -136,96 +146,31 @@ func (s *session) watchTrouble() {
 	}
 }
 
-// woes are what is wrong at this moment, the oldest first.
+// String is the trouble and since when it lasts.
+func (w *woe) String() string { return w.text + " (since " + uow.Stamp(w.since) + ")" }
+
+// woes are what is wrong at this moment, for people.
 func (s *session) woes() (list []string) {
-	var now []*woe
+	for _, w := range s.current() {
+		list = append(list, w.String())
+	}
+	return list
+}
+
+// current is what is wrong at this moment, the oldest first.
+func (s *session) current() (now []*woe) {
 	for _, w := range s.trouble {
 		if !w.over {
 			now = append(now, w)
 		}
 	}
 	slices.SortFunc(now, func(a, b *woe) int { return a.since.Compare(b.since) })
-	for _, w := range now {
-		list = append(list, w.text+" (since "+uow.Stamp(w.since)+")")
-	}
-	return list
+	return now
 }
 
-// board is a file with room of its own, so that who asks why nothing happens is
-// told even where nothing new can be written.
-type board struct {
-	f     *durable.File
-	stale bool
-}
-
-const (
-	boardName = "trouble"
-	boardSize = 4096
-)
-
-// hang opens the board, blank. Without one everything works but for `explain`.
-func (b *board) hang(sp *spool.Spool) error {
-	f, err := sp.Private.OpenWrite("trouble:open", boardName)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = sp.Private.Create("trouble:create", boardName, 0o644)
-	}
-	if err != nil {
-		return err
-	}
-	b.f = f
-	return b.write(nil)
-}
-
-func (b *board) write(list []string) error {
-	if b.f == nil {
-		return nil
-	}
-	room := bytes.Repeat([]byte{' '}, boardSize)
-	text := strings.Join(list, "\n") + "\n"
-	copy(room[:boardSize-1], text)
-	room[boardSize-1] = '\n'
-	_, err := b.f.WriteAt("trouble:write", room, 0)
-	return err
-}
-
-func (b *board) close() error {
-	if b.f == nil {
-		return nil
-	}
-	f := b.f
-	b.f = nil
-	return f.Close()
-}
-
-// post brings the board up to date.
-func (s *session) post() error {
-	if !s.board.stale {
-		return nil
-	}
-	s.board.stale = false
-	if s.board.f == nil {
-		return s.board.hang(s.sp)
-	}
-	return s.board.write(s.woes())
-}
-
-// readBoard is what the monitor has on its board, and what anybody can see of the
-// disk.
-func readBoard(sp *spool.Spool) (list []string) {
-	if f, err := sp.Private.Open(boardName); err == nil {
-		b := make([]byte, boardSize)
-		n, _ := f.ReadAt(b, 0)
-		_ = f.Close()
-		for line := range strings.Lines(string(b[:n])) {
-			if line = strings.TrimSpace(line); line != "" {
-				list = append(list, line)
-			}
-		}
-	}
-	if readOnly, err := sp.Root.ReadOnly(); err == nil && readOnly {
-		list = append(list, "the spool's file system is mounted read-only")
-	}
-	return list
+// stalledError is a runner that waits for room.
+func stalledError(j *job) error {
+	return fmt.Errorf("%s waits for room to write its log: %w", quoteName(j.UOW), j.stalled)
 }
 
 func (s *session) troubleSaid(text string) {

@@ -196,6 +196,14 @@ func full(path string) bool {
 	return unix.Statfs(path, &st) == nil && st.Bavail == 0
 }
 
+// stalled waits for the word that the log waits for room, or does not any more.
+func (k *kept) stalled(s *Spec, errno unix.Errno) {
+	k.t.Helper()
+	if e := k.next(); e != (Stalled{Run: s.Run, Errno: errno}) {
+		k.t.Fatalf("%+v, want to hear of errno %d", e, errno)
+	}
+}
+
 func TestFullDiskHoldsTheJobUp(t *testing.T) {
 	dir, grow := small(t)
 	k := newKeptIn(t, dir, nil)
@@ -205,12 +213,14 @@ func TestFullDiskHoldsTheJobUp(t *testing.T) {
 	k.launch(s)
 	k.started(s)
 	eventually(t, "the disk is full", func() bool { return full(dir) })
+	k.stalled(s, unix.ENOSPC)
 	select {
 	case e := <-k.events:
 		t.Fatalf("it ended on a full disk: %+v", e)
 	case <-time.After(1200 * time.Millisecond): // twice the limit of silence
 	}
 	grow()
+	k.stalled(s, 0)
 	e := k.ended(s)
 	if e.Reason != Exit || e.Exit != 3 || e.Output != 8*lines || e.Dropped != 0 || e.Unlogged {
 		t.Errorf("ended %+v", e)
@@ -229,12 +239,14 @@ func TestFullDiskAndTimeout(t *testing.T) {
 	k.launch(s)
 	k.started(s)
 	eventually(t, "the disk is full and the job is gone", func() bool { return full(dir) && ours(t, k) == 0 })
+	k.stalled(s, unix.ENOSPC)
 	select {
 	case e := <-k.events:
 		t.Fatalf("bytes in hand were given up: %+v", e)
 	case <-time.After(400 * time.Millisecond):
 	}
 	grow()
+	k.stalled(s, 0)
 	if e := k.ended(s); e.Reason != Timeout || e.Unlogged || e.Output < 1<<20 {
 		t.Errorf("ended %+v", e)
 	}
@@ -247,6 +259,7 @@ func TestFullDiskAndKill(t *testing.T) {
 	k.launch(s)
 	k.started(s)
 	eventually(t, "the disk is full", func() bool { return full(dir) })
+	k.stalled(s, unix.ENOSPC)
 	if err := k.runner.Kill("killed by request"); err != nil {
 		t.Fatal(err)
 	}
@@ -278,12 +291,14 @@ func TestFullDiskAtTheStart(t *testing.T) {
 	if err := k.runner.Launch(s); err != nil {
 		t.Fatal(err)
 	}
+	k.stalled(s, unix.ENOSPC)
 	select {
 	case e := <-k.events:
 		t.Fatalf("event %+v on a full disk", e)
 	case <-time.After(300 * time.Millisecond):
 	}
 	grow()
+	k.stalled(s, 0)
 	if e := k.ended(s); e.Reason != Exit || !strings.Contains(k.log(s), "\nnow\n") {
 		t.Errorf("ended %+v:\n%s", e, k.log(s))
 	}

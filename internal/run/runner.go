@@ -43,6 +43,13 @@ type Ended struct {
 	End End
 }
 
+// Stalled: the log of that run can't be written for now, because of Errno; 0: it
+// can again.
+type Stalled struct {
+	Run   string
+	Errno unix.Errno
+}
+
 // Gone is the last event. Reaped: its process has ended; if not, it goes on with
 // its command alone, and the record's lock tells when it is through.
 type Gone struct {
@@ -54,6 +61,7 @@ func (Ready) event()   {}
 func (Started) event() {}
 func (Ended) event()   {}
 func (Gone) event()    {}
+func (Stalled) event() {}
 
 // The errors of a launch that never was one.
 var (
@@ -351,6 +359,13 @@ func (r *Runner) hear(kind byte, body []byte) error {
 			return errFrame
 		}
 		r.cfg.Event(r, Started{Run: run, PID: pid})
+	case MsgStalled:
+		run, number, _ := strings.Cut(string(body), "\x00")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return errFrame
+		}
+		r.cfg.Event(r, Stalled{Run: run, Errno: unix.Errno(n)})
 	case MsgFailed:
 		number, text, _ := strings.Cut(string(body), " ")
 		n, err := strconv.Atoi(number)

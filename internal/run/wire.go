@@ -15,6 +15,7 @@ const (
 
 	MsgReady   = 'R' // runner: protocol, blank, name of its record
 	MsgStarted = 'S' // runner: run id, NUL, process number
+	MsgStalled = 'W' // runner: run id, NUL, errno: its log waits for room; 0: it goes on
 	MsgFailed  = 'F' // runner: why it is no runner: errno or 0, blank, a sentence
 	MsgEnded   = 'E' // runner: the end area of its record
 )

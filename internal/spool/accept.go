@@ -145,10 +145,8 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	if !st.SameContent(a.Content.Stat) {
 		return ErrChanged
 	}
-	// The name says what the original looked like, so that recovery can tell an
-	// original that came out unchanged from one that somebody wrote to.
 	s.seq++
-	name := fmt.Sprintf("accept-%d-%d-%d-%d", s.seq, st.Ino, st.Size, st.Mtime)
+	name := fmt.Sprintf("new-%d", s.seq)
 	to, err := s.Tmp.Create("accept:create", name, tmpMode)
 	if err != nil {
 		return err
@@ -197,6 +195,15 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	if err := to.SetMtime("accept:time", a.Mtime); err != nil {
 		return err
 	}
+	own, err := to.Stat()
+	if err != nil {
+		return err
+	}
+	whole := tempName{s.seq, own.Ino, st.Ino, st.Size, st.Mtime}.String()
+	if err := s.Tmp.Move("accept:name", name, s.Tmp, whole); err != nil {
+		return err
+	}
+	name = whole
 	a.tmp = &temporary{name: name}
 	return copies.File(to)
 }

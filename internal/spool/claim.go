@@ -195,12 +195,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, "", err
 	}
-	moved, err := s.halfMoved(c, place, to)
 	switch {
-	case err != nil:
-	case moved:
-		m = Moved{Name: c.UOW, NewName: c.UOW, From: c.At, To: to}
-		s.changed(to, place.Queue)
 	case place.Lost:
 		strange = "its file was removed or replaced while it ran; its second link is published under its name"
 		m, err = s.publishLink(c, to)
@@ -229,22 +224,6 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 		m.Entry = s.enter(to, m.NewName, st, Accepted, c.Enqueued)
 	}
 	return m, strange, nil
-}
-
-// halfMoved completes a final move of which a power cut kept one half: the file has
-// its old name and its new one.
-func (s *Spool) halfMoved(c Claimed, place Place, to Queue) (bool, error) {
-	if place.Lost || place.Queue == to {
-		return false, nil
-	}
-	st, err := s.dirs[to].Stat(c.UOW)
-	if isMissing(err) {
-		return false, nil
-	}
-	if err != nil || st.Ino != c.Ino || st.Dev != c.Dev {
-		return false, err
-	}
-	return true, s.dirs[place.Queue].Remove("heal:twin", place.Name)
 }
 
 // DropLater removes a second link once its end is on disk and was told.
@@ -338,10 +317,17 @@ func (s *Spool) Sync() error {
 	return errors.Join(append(errs, s.Run.Sync("start:sync"), s.Private.Sync("start:sync"))...)
 }
 
-// Twin heals a half-done move by link and unlink: if the file also lies in a
-// later state under its name, this name goes. It reports where the other is.
-func (s *Spool) Twin(e *Entry) (Queue, bool, error) {
-	for _, q := range []Queue{Executing, Done, Error, Fail, Archive, Trash} {
+// Twin heals a half-done move: one file under one name in two queues, as a power
+// cut or a link and unlink may leave it. The later state wins: an ended one, what
+// executes, what is queued, what is held. A move that is not done then is done
+// again by whom it was for. healed tells that it was e's name that went, and where
+// the file is.
+func (s *Spool) Twin(e *Entry) (at Queue, healed bool, err error) {
+	for i, q := range twinOrder {
+		if q == e.Queue {
+			// Whoever comes now is earlier than e.
+			return 0, false, s.dropTwins(e, twinOrder[i+1:])
+		}
 		st, there, err := s.Find(q, e.Name)
 		if err != nil {
 			return 0, false, err
@@ -356,6 +342,28 @@ func (s *Spool) Twin(e *Entry) (Queue, bool, error) {
 		}
 	}
 	return 0, false, nil
+}
+
+var twinOrder = []Queue{Done, Error, Fail, Archive, Trash, Executing, Priority, Wait, Hold}
+
+func (s *Spool) dropTwins(e *Entry, earlier []Queue) error {
+	for _, q := range earlier {
+		st, there, err := s.Find(q, e.Name)
+		if err != nil {
+			return err
+		}
+		if !there || st.Ino != e.Ino {
+			continue
+		}
+		if err := s.dirs[q].Remove("heal:twin", e.Name); err != nil {
+			return err
+		}
+		s.changed(q)
+		if other := s.Entry(q, e.Name); other != nil {
+			s.leave(other)
+		}
+	}
+	return nil
 }
 
 // Executing lists what lies in currently-executing.

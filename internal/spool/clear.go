@@ -41,19 +41,38 @@ func (s *Spool) clear(name string, all []string) (string, error) {
 	if strings.HasPrefix(name, "out-") {
 		return s.clearOut(name, all)
 	}
-	var seq, ino uint64
-	var size, mtime int64
-	if n, _ := fmt.Sscanf(name, "accept-%d-%d-%d-%d", &seq, &ino, &size, &mtime); n == 4 &&
-		st.Ino == ino && (st.Size != size || st.Mtime != mtime) {
-		s.changed(Trash)
-		target, err := s.free(Trash, name)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("a file was written to while it was accepted, and the last monitor ended; what was written is in %s/%s", s.Name(Trash), target),
-			s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
+	t, ok := parseTempName(name)
+	if !ok || st.Ino == t.copy || st.Ino == t.original && st.Size == t.size && st.Mtime == t.mtime {
+		return "", s.Tmp.RemoveAll("clear:remove", name)
 	}
-	return "", s.Tmp.RemoveAll("clear:remove", name)
+	target, err := s.free(Trash, name)
+	if err != nil {
+		return "", err
+	}
+	s.changed(Trash)
+	return fmt.Sprintf("a file was written to or replaced while it was accepted, and the last monitor ended; what somebody wrote is in %s/%s", s.Name(Trash), target),
+		s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
+}
+
+// tempName is the name of a whole copy in tmp. After an exchange the name leads to
+// what lay in the queue: the original it was made of, or a file that somebody put
+// there meanwhile. Hence it tells the inodes of the copy and of the original, and
+// what that looked like.
+type tempName struct {
+	seq            int
+	copy, original uint64
+	size, mtime    int64
+}
+
+const tempFormat = "accept-%d-%d-%d-%d-%d"
+
+func (t tempName) String() string {
+	return fmt.Sprintf(tempFormat, t.seq, t.copy, t.original, t.size, t.mtime)
+}
+
+func parseTempName(name string) (t tempName, ok bool) {
+	n, _ := fmt.Sscanf(name, tempFormat, &t.seq, &t.copy, &t.original, &t.size, &t.mtime)
+	return t, n == 5
 }
 
 // clearOut looks at an original that was taken out of its queue by turns. Its copy
@@ -80,13 +99,24 @@ func (s *Spool) clearOut(name string, all []string) (text string, err error) {
 		if err != nil {
 			return "", err
 		}
+		there, is, err := s.Find(Queue(q), original.Name)
+		if err != nil {
+			return "", err
+		}
+		if is && there.Ino == st.Ino { // half of its move out: it is where it was
+			return "", s.Tmp.RemoveAll("clear:remove", name)
+		}
 		waiting := slices.ContainsFunc(all, func(n string) bool {
-			var seq, of uint64
-			k, _ := fmt.Sscanf(n, "accept-%d-%d-", &seq, &of)
-			return k == 2 && of == ino
+			t, ok := parseTempName(n)
+			return ok && t.original == ino && (!is || there.Ino != t.copy)
 		})
 		if waiting || st.Size != size || st.Mtime != mtime {
 			to := Queue(q)
+			if !waiting {
+				// Its copy is in the queue. What a power cut or a writer made of the
+				// original since is kept, and is not run beside it.
+				to = Trash
+			}
 			newName := original.Name
 			if _, there, err := s.Find(to, newName); err != nil {
 				return "", err

@@ -26,12 +26,24 @@ func (s *Spool) move(act string, from Queue, name string, to Queue, newName stri
 	m := Moved{Name: name, NewName: newName, From: from, To: to}
 	site := durable.Site(act + ":rename")
 	err := s.place(act, &m, func(free string) error {
-		return s.dirs[from].Move(site, name, s.dirs[to], free)
+		err := s.dirs[from].Move(site, name, s.dirs[to], free)
+		if errors.Is(err, fs.ErrExist) && s.same(from, name, to, free) {
+			// The second half of a move that a crash interrupted.
+			err = s.dirs[from].Remove("heal:twin", name)
+		}
+		return err
 	})
 	if err == nil {
 		s.changed(to, from)
 	}
 	return m, err
+}
+
+// same reports whether two names lead to one file.
+func (s *Spool) same(q Queue, name string, other Queue, otherName string) bool {
+	a, errA := s.dirs[q].Stat(name)
+	b, errB := s.dirs[other].Stat(otherName)
+	return errA == nil && errB == nil && a.Ino == b.Ino && a.Dev == b.Dev && (q != other || name != otherName)
 }
 
 // place has take bring a file under m.NewName into m.To, and makes room for it
