@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"simplejobq/internal/durable"
 	"simplejobq/internal/monitor"
 )
 
@@ -41,7 +42,22 @@ again.`,
 // daemon wires the monitor to the process: signals, the service manager, the
 // runner's binary.
 func (p *program) daemon(ctx context.Context, once bool) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 	conf, err := p.config()
+	for said := false; durable.Passing(err); conf, err = p.config() {
+		// A disk in trouble is no configuration in disorder.
+		if !said {
+			said = true
+			fmt.Fprintf(p.stderr, "monitor: %v; waiting\n", err)
+		}
+		p.notify("EXTEND_TIMEOUT_USEC=15000000")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -49,8 +65,6 @@ func (p *program) daemon(ctx context.Context, once bool) error {
 	if err != nil {
 		return &exitError{exitConfig, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

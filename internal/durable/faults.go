@@ -171,7 +171,7 @@ func (p *plan) due(n int64, site Site) bool {
 	case n < p.n || p.site != "" && p.site != site:
 		return false
 	case p.until.IsZero():
-		return p.part == whole || n == p.n
+		return n == p.n || p.part == whole || p.span > 0 // a write it is, if need be the next
 	}
 	return time.Now().Before(p.until)
 }

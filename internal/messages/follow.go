@@ -29,6 +29,11 @@ func (b *Inbox) named() (here bool, said []string) {
 func (b *Inbox) follow() (said []string) {
 	src, err := openSource(b.path)
 	made := false
+	if errors.Is(err, fs.ErrNotExist) && b.Before != nil {
+		if e := b.Before(); e != nil {
+			return nil // whoever asked for that says it
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = durable.CreateWhole("reads:create", b.path, 0o660, []byte(HowTo(b.path)))
 		if made = err == nil; made || errors.Is(err, fs.ErrExist) {

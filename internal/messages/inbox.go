@@ -19,6 +19,10 @@ type Inbox struct {
 	away  mark  // where reading stopped, while src is nil
 	lost  error // there is no usable mark from before
 
+	// Before is asked before a file is made where there is none: where nothing of
+	// ours is any more none is to grow.
+	Before func() error
+
 	src     *source // nil: waiting for a file that can be read
 	open    bool    // lines were handed out and are not yet acted upon
 	done    int64   // everything before was acted upon …

@@ -9,6 +9,7 @@ import (
 
 	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
+	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
@@ -355,17 +356,24 @@ func (s *session) departed(w *worker, ev run.Gone) {
 // is on disk. An idle runner that still holds it is waited for: it goes when it
 // sees that its socket is closed.
 func (s *session) retire(r *run.Record) {
-	s.sp.After(func() error {
-		if held, err := r.Locked(); err != nil || !held {
-			return errors.Join(err, r.Remove("record:remove"))
+	s.sp.Until(func() error {
+		held, err := r.Locked()
+		if err == nil && held {
+			s.retiring.Go(func() {
+				if r.Wait(s.patience) != nil || r.Remove("record:remove") != nil {
+					_ = r.Close() // what is left is removed at the next start
+				}
+			})
+			return nil
 		}
-		s.retiring.Go(func() {
-			if r.Wait(s.patience) == nil {
-				_ = r.Remove("record:remove") // what is left is removed at the next start
-			}
-			_ = r.Close()
-		})
-		return nil
+		if err == nil {
+			err = r.Remove("record:remove")
+		}
+		if err != nil && !durable.Passing(err) {
+			s.fault(errors.Join(err, r.Close()))
+			return nil
+		}
+		return err
 	})
 	s.sp.Batch.Dir(s.sp.Run, 0)
 }

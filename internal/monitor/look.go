@@ -38,12 +38,12 @@ func (s *session) scan() error {
 	s.fault(err)
 	if s.timer {
 		s.scanned = time.Now()
-		moved, err := s.sp.Follow()
+		moved, back, err := s.sp.Follow()
 		if errors.As(err, &lost) {
 			return lost
 		}
 		s.fault(err)
-		found.Moved = append(found.Moved, moved...)
+		found.Moved, found.Back = append(found.Moved, moved...), append(found.Back, back...)
 		s.lookAround()
 	}
 	for _, q := range found.Back {

@@ -185,6 +185,13 @@ func (s *session) tell() error {
 			}
 		}
 	}
+	if len(tells) > 0 && len(s.launch) > 0 {
+		// An acceptance is told before its command can change the file that says it
+		// was not.
+		if err := s.carryOut(func() error { s.fault(s.journal.Flush()); return nil }); err != nil {
+			return err
+		}
+	}
 	s.handOver()
 	written := s.digest.written
 	err := s.carryOut(func() error {

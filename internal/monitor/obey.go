@@ -25,6 +25,10 @@ func (s *session) readMessages() error {
 		return nil
 	}
 	if s.inbox.Waiting() {
+		var lost *spool.LostError
+		if err := s.sp.There(); errors.As(err, &lost) {
+			return lost
+		}
 		s.glance = s.now.Add(2 * time.Second)
 	}
 	if len(lines) > 0 {

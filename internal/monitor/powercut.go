@@ -2,8 +2,14 @@ package monitor
 
 import (
 	"errors"
+	"io"
+	"io/fs"
+	"time"
 
 	"simplejobq/internal/durable"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
+	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
 
@@ -37,7 +43,8 @@ func (s *session) powerCut(j *job, f found) (why string, err error) {
 // unsay takes back a STATUS that cannot be believed, and the zeros that a file
 // system leaves at the end of a log whose bytes it lost.
 func (s *session) unsay(j *job, f *durable.File) error {
-	if st := j.unit.Status; st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try) {
+	// Before a clean-up its outcome was on disk.
+	if st := j.unit.Status; j.phase != flow.Cleanup && st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try) {
 		blank, _ := uow.StatusField("")
 		if _, err := f.WriteAt("recover:status", blank, j.unit.StatusAt()); err != nil {
 			return err
@@ -68,4 +75,65 @@ func (s *session) unsay(j *job, f *durable.File) error {
 		return nil
 	}
 	return f.Truncate("recover:truncate", end)
+}
+
+// After a sync that failed the kernel takes the pages for written, and the next sync
+// that succeeds says nothing of them. So what recovery is going to believe is
+// written once more, and covered by the commit that recovery ends with: who ended
+// the last session, and whether a sync of its failed, nobody knows. Of a long log
+// the end is enough: its runner has synced what is before.
+const (
+	rewriteHead = 64 << 10
+	rewriteTail = 2 << 20
+)
+
+func (s *session) rewrite(c spool.Claimed) error {
+	f, err := s.sp.Open("recover:open", c)
+	if errors.Is(err, spool.ErrVanished) || errors.Is(err, fs.ErrPermission) {
+		return nil // the one is said later, the other never had anything of ours
+	}
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err == nil && st.Regular() {
+		head := min(st.Size, rewriteHead)
+		err = errors.Join(copyOver(f, 0, head), copyOver(f, max(head, st.Size-rewriteTail), st.Size))
+	}
+	if err == nil {
+		// The time says whether its acceptance was told.
+		err = f.SetMtime("recover:time", time.Unix(0, st.Mtime))
+	}
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return errors.Join(err, f.Close())
+	}
+	return s.sp.Batch.File(f)
+}
+
+func copyOver(f *durable.File, from, to int64) error {
+	for buf := make([]byte, 256<<10); from < to; {
+		n, err := f.ReadAt(buf[:min(to-from, int64(len(buf)))], from)
+		if n > 0 {
+			if _, err := f.WriteAt("recover:rewrite", buf[:n], from); err != nil {
+				return err
+			}
+		}
+		if from += int64(n); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		} else if n == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *session) rewriteRecord(r *run.Record) error {
+	if err := r.Rewrite(); err != nil {
+		return err
+	}
+	f, err := r.File()
+	if err != nil {
+		return err
+	}
+	return s.sp.Batch.File(f)
 }

@@ -44,6 +44,9 @@ func (s *session) recover() error {
 		return err
 	}
 	for _, l := range links {
+		if err := s.rewrite(l.Claimed); err != nil {
+			return err
+		}
 		key := claimKey{l.Ino, l.Token}
 		if err := s.recoverLink(l, here, records[key]); err != nil {
 			return err
@@ -121,6 +124,11 @@ func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
 				return nil, err
 			}
 			s.recovered(f.start.UOW, fmt.Sprintf("run record %s: %v", name, err))
+		}
+		if !f.locked {
+			if err := s.rewriteRecord(r); err != nil {
+				return nil, err
+			}
 		}
 		key := claimKey{f.start.Ino, f.start.Claim}
 		all[key] = append(all[key], f)
@@ -264,6 +272,7 @@ func (s *session) readLink(c spool.Claimed) ([]byte, error) {
 func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	j := s.newJob(c, u)
 	s.enter(j)
+	s.retellAccepted(j)
 	if len(list) == 0 || list[0].start.Run == "" {
 		s.drop(list)
 		return s.resumeByStatus(j)
@@ -282,20 +291,17 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		}
 	}
 	j.commanded = j.commanded || j.phase != flow.Check
-	if run.Boot(f.start.Run) != s.boot && !f.locked && j.phase != flow.Cleanup {
-		if why, err := s.powerCut(j, f); err != nil {
+	var cut string
+	if run.Boot(f.start.Run) != s.boot && !f.locked {
+		var err error
+		if cut, err = s.powerCut(j, f); err != nil {
 			return err
-		} else if why != "" {
-			j.old = append(j.old, f.record)
-			j.state, j.lost = ended, why
-			s.recovered(j.UOW, label(j)+" interrupted: "+why)
-			return nil
 		}
 	}
-	st := u.Status
+	st := j.unit.Status
 	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try)
 	switch {
-	case told && j.phase != flow.Cleanup && !(f.locked && f.end == nil):
+	case cut == "" && told && j.phase != flow.Cleanup && !(f.locked && f.end == nil):
 		// The outcome was written before the crash; the record is older news.
 		j.old = append(j.old, f.record)
 		return s.resumeByStatus(j)
@@ -303,6 +309,10 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		j.outcome, j.text, j.to, j.cleaning = flow.Outcome(st.Kind), st.Text, destination(flow.Outcome(st.Kind)), true
 	}
 	switch {
+	case cut != "":
+		j.old = append(j.old, f.record)
+		j.state, j.lost = ended, cut
+		s.recovered(j.UOW, label(j)+" interrupted: "+cut)
 	case f.end != nil:
 		j.old = append(j.old, f.record)
 		j.end, j.state = f.end, ended
@@ -314,7 +324,6 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
 		j.old = append(j.old, f.record)
 		j.state = due
-		s.retellAccepted(j)
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
 	default:
 		j.state = alive
@@ -340,7 +349,6 @@ func (s *session) resumeByStatus(j *job) error {
 			return nil
 		}
 		j.phase = a.Phase
-		s.retellAccepted(j)
 		s.recovered(j.UOW, "had been claimed and was never started; started now")
 	case uow.TryAgain:
 		j.state, j.to, j.text = judged, j.From, st.Text

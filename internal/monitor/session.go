@@ -42,27 +42,29 @@ var ErrBusy = spool.ErrBusy
 // Run works on the spool until it is told to stop, by ctx or by a message. The
 // error is nil after every orderly stop.
 func Run(ctx context.Context, cfg Config) error {
-	sp, err := spool.Open(Layout(cfg.Conf))
-	if err != nil {
-		return err
+	started, mem := time.Now(), newMemory()
+	sp, lock, err := open(cfg, started)
+	for back := time.Second; durable.Passing(err); back = min(2*back, 4*time.Second) {
+		mem.broken(cfg.Stderr, err)
+		cfg.notify("EXTEND_TIMEOUT_USEC=15000000")
+		if !pause(ctx, back, cfg) {
+			return nil
+		}
+		sp, lock, err = open(cfg, started)
 	}
-	started := time.Now()
-	lock, err := sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
 	for errors.Is(err, ErrBusy) && time.Since(started) < time.Second {
 		// One that was killed a moment ago may not be gone yet, or what it was just
 		// starting holds the lock until it execs.
 		if !pause(ctx, 20*time.Millisecond, cfg) {
 			break
 		}
-		lock, err = sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
+		sp, lock, err = open(cfg, started)
 	}
 	if err != nil {
-		sp.Close()
 		return err
 	}
 	// The lock is held over all sessions: nobody gets in between two of them.
 	defer lock.Close()
-	mem := newMemory()
 	for back := time.Second; ; back = min(2*back, 4*time.Second) {
 		s, err := newSession(cfg, sp, started, mem)
 		if err == nil {
@@ -88,10 +90,24 @@ func Run(ctx context.Context, cfg Config) error {
 		for sp, err = spool.Open(Layout(cfg.Conf)); err != nil; sp, err = spool.Open(Layout(cfg.Conf)) {
 			mem.broken(cfg.Stderr, err)
 			if !pause(ctx, back, cfg) {
-				return err
+				return nil
 			}
 		}
 	}
+}
+
+// open opens the spool and takes its lock.
+func open(cfg Config, started time.Time) (*spool.Spool, io.Closer, error) {
+	sp, err := spool.Open(Layout(cfg.Conf))
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := sp.Lock(fmt.Sprintf("pid %d since %s", os.Getpid(), uow.Stamp(started)))
+	if err != nil {
+		sp.Close()
+		return nil, nil, err
+	}
+	return sp, lock, nil
 }
 
 func pause(ctx context.Context, d time.Duration, cfg Config) bool {
@@ -251,6 +267,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	if s.inbox, said, err = messages.OpenInbox(filepath.Join(s.conf.Root, s.conf.Files.Reads), sp.Private, "reads"); err != nil {
 		return s, err
 	}
+	s.inbox.Before = sp.There
 	for _, text := range said {
 		s.say("message", "", text)
 	}

@@ -217,8 +217,8 @@ func (r *Record) openRunner() *os.File {
 	return os.NewFile(uintptr(fd), "runner")
 }
 
-// Remove removes a record nobody holds, and closes it. It refuses one that is
-// held: somebody is going to write into it.
+// Remove removes a record nobody holds, and closes it once that is done. It refuses
+// one that is held: somebody is going to write into it.
 func (r *Record) Remove(site durable.Site) error {
 	held, err := r.file.Lock(site)
 	if err == nil && !held {
@@ -227,18 +227,27 @@ func (r *Record) Remove(site durable.Site) error {
 	if err != nil {
 		return err
 	}
-	defer r.file.Close()
 	// The runner may have removed it, and the name may be another's by now.
 	mine, err := r.file.Stat()
 	if err != nil {
 		return err
 	}
 	there, err := r.dir.Stat(r.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err == nil && there.Ino == mine.Ino && there.Dev == mine.Dev {
+		err = r.dir.Remove(site, r.name)
 	}
-	if err != nil || there.Ino != mine.Ino || there.Dev != mine.Dev {
-		return err
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // it stays open, for another try
 	}
-	return r.dir.Remove(site, r.name)
+	return r.file.Close()
+}
+
+// Rewrite writes once more what stands in a record nobody holds.
+func (r *Record) Rewrite() error {
+	var b [recordSize]byte
+	n, err := r.file.ReadAt(b[:], 0)
+	if err == nil || errors.Is(err, io.EOF) {
+		_, err = r.file.WriteAt("record:rewrite", b[:n], 0)
+	}
+	return err
 }

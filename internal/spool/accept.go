@@ -90,11 +90,13 @@ func (s *Spool) inPlace(a *Acceptance) error {
 		// A copy would leave the second link alone with what ran before.
 		return fmt.Errorf("accept: %s: its second link could not be removed yet: %w", a.Entry.Name, unix.EBUSY)
 	}
-	if a.Rewritten != nil || a.Content.Stat.Links > 1 {
+	// What has ended and was told to have must keep its end until it begins anew as a
+	// whole: a power cut may keep any part of what is written in place.
+	if a.Rewritten != nil || a.Patch != nil || a.Line != nil || a.Content.Stat.Links > 1 {
 		return errNeedsCopy
 	}
 	dir, e := s.dirs[a.Entry.Queue], a.Entry
-	if a.Content.Stat.Mtime == durable.Nanos(a.Enqueued) && a.Patch == nil && a.Line == nil {
+	if a.Content.Stat.Mtime == durable.Nanos(a.Enqueued) {
 		e.note(a.Content.Stat) // nothing to do: accepted before a restart
 		return nil
 	}
@@ -110,20 +112,10 @@ func (s *Spool) inPlace(a *Acceptance) error {
 	if err != nil || !st.SameContent(a.Content.Stat) {
 		return done(errors.Join(err, ErrChanged))
 	}
-	// Crash window: the outcome of the last run gone, the line not there, or the
-	// time not set. At the next look it is a queued UOW, accepted once more.
-	if len(a.Line) > 0 {
-		if _, err := f.WriteAt("accept:line", a.Line, st.Size); err != nil {
-			return done(errors.Join(err, f.Truncate("accept:undo", st.Size)))
-		}
-	}
-	if a.Patch != nil {
-		if _, err := f.WriteAt("accept:status", a.Patch, a.PatchAt); err != nil {
-			return done(err)
-		}
-	}
+	// Crash window: the time not set. At the next look it is a queued UOW, accepted
+	// once more.
 	if err := f.SetMtime("accept:time", a.Mtime); err != nil {
-		if errors.Is(err, fs.ErrPermission) && a.Patch == nil && a.Line == nil {
+		if errors.Is(err, fs.ErrPermission) {
 			err = errNeedsCopy // somebody else's file that we may write to
 		}
 		return done(err)
@@ -227,7 +219,7 @@ func (s *Spool) publish(a *Acceptance) error {
 		return errors.Join(err, back)
 	}
 	s.changed(e.Queue)
-	s.until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
+	s.Until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
 	return s.nowCalled(e)
 }
 
@@ -236,7 +228,7 @@ func (s *Spool) discard(site durable.Site, name string) error {
 	remove := func() error { return s.Tmp.RemoveAll(site, name) }
 	err := remove()
 	if err != nil {
-		s.until(remove)
+		s.Until(remove)
 	}
 	return err
 }
@@ -294,7 +286,7 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	}
 	if err != nil {
 		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
-			s.until(func() error {
+			s.Until(func() error {
 				back := out.Move("accept:back", e.Name, dir, e.Name)
 				if durable.Passing(back) {
 					return back

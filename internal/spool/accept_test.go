@@ -17,12 +17,10 @@ func TestAcceptInPlace(t *testing.T) {
 	b.drop(Wait, "a", "text\n")
 	e := b.look(Wait, "a")
 	ino := b.ino(Wait, "a")
-	a := b.acceptance(e, "")
-	a.Patch, a.PatchAt, a.Line = []byte("TE"), 0, []byte("line\n")
-	if err := b.accept(a); err != nil {
+	if err := b.accept(b.acceptance(e, "")); err != nil {
 		t.Fatal(err)
 	}
-	b.has(Wait, "a", "TExt\nline\n")
+	b.has(Wait, "a", "text\n")
 	st, err := b.Dir(Wait).Stat("a")
 	if err != nil || st.Ino != ino || st.Mtime != stamp.UnixNano() {
 		t.Errorf("inode %d, mtime %d: %v", st.Ino, st.Mtime, err)
@@ -33,6 +31,23 @@ func TestAcceptInPlace(t *testing.T) {
 	// Our own change wakes nobody.
 	if found, err := b.Look(true, stamp); err != nil || len(found.Fresh) != 0 {
 		t.Errorf("looked at again: %v %v", found.Fresh, err)
+	}
+}
+
+// A UOW that begins anew does so as a whole: what it had ended as stays in the file
+// that was there until its copy takes the name.
+func TestAcceptAnew(t *testing.T) {
+	b := newBox(t)
+	b.drop(Wait, "a", "text\n")
+	ino := b.ino(Wait, "a")
+	a := b.acceptance(b.look(Wait, "a"), "")
+	a.Patch, a.PatchAt, a.Line = []byte("TE"), 0, []byte("line\n")
+	if err := b.accept(a); err != nil {
+		t.Fatal(err)
+	}
+	b.has(Wait, "a", "TExt\nline\n")
+	if b.ino(Wait, "a") == ino {
+		t.Error("written in place: a power cut may keep a part of that")
 	}
 }
 

@@ -228,7 +228,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 
 // DropLater removes a second link once its end is on disk and was told.
 func (s *Spool) DropLater(c Claimed) {
-	s.until(func() error {
+	s.Until(func() error {
 		err := s.DropSecond(c)
 		if delete(s.linked, c.Ino); err != nil {
 			s.linked[c.Ino] = true

@@ -15,7 +15,7 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	if err != nil || (!replaced && !s.lost[q]) {
 		return false, err
 	}
-	if err := s.there(); err != nil {
+	if err := s.There(); err != nil {
 		return false, err
 	}
 	dir, err := s.Root.Sub(s.Name(q))
@@ -41,27 +41,31 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 
 // Follow looks at the directories that are not watched: a replaced one is
 // followed, and said.
-func (s *Spool) Follow() (moved []Queue, err error) {
-	if err := s.there(); err != nil {
-		return nil, err
+func (s *Spool) Follow() (moved, back []Queue, err error) {
+	if err := s.There(); err != nil {
+		return nil, nil, err
 	}
 	var errs []error
 	for q := range Queues {
 		if s.index[q] != nil {
 			continue
 		}
-		m, err := s.follow(q)
-		if m {
+		was := s.dirs[q]
+		switch m, err := s.follow(q); {
+		case m && s.dirs[q].Same(was):
+			back = append(back, q)
+		case m:
 			moved = append(moved, q)
+		default:
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
 	}
-	return moved, errors.Join(errs...)
+	return moved, back, errors.Join(errs...)
 }
 
-// there reports whether the spool is where it was. A disk that does not tell is no
+// There reports whether the spool is where it was. A disk that does not tell is no
 // spool that went away.
-func (s *Spool) there() error {
+func (s *Spool) There() error {
 	for _, d := range []*durable.Dir{s.Root, s.Private} {
 		gone, err := d.Replaced()
 		if err != nil {

@@ -104,7 +104,7 @@ func TestLostRoot(t *testing.T) {
 		t.Cleanup(func() { os.RemoveAll(b.root + path + ".away") })
 		var lost *LostError
 		_, err := b.Look(true, time.Now())
-		_, err2 := b.Follow()
+		_, _, err2 := b.Follow()
 		if !errors.As(errors.Join(err, err2), &lost) {
 			t.Errorf("%q: %v %v", path, err, err2)
 		}

@@ -98,16 +98,22 @@ func Open(layout Layout) (_ *Spool, err error) {
 			s.Close()
 		}
 	}()
-	if s.Root, err = durable.OpenDir(layout.Root); err != nil {
+	if s.Root, err = durable.OpenDir(layout.Root); durable.Passing(err) {
+		return nil, err
+	} else if err != nil {
 		return nil, &LayoutError{fmt.Sprintf("%s: no such spool (make one with: monitor init %[1]s): %v", layout.Root, cause(err))}
 	}
 	var faults []string
+	var passing error
 	open := func(parent *durable.Dir, name string) *durable.Dir {
 		if parent == nil {
 			return nil
 		}
 		d, err := parent.Sub(name)
 		switch {
+		case durable.Passing(err):
+			passing = err
+			return nil
 		case err != nil:
 			faults = append(faults, fmt.Sprintf("%s: %v; it must be a directory of the spool (monitor init %s makes what is missing)", parent.Join(name), cause(err), layout.Root))
 			return nil
@@ -121,6 +127,9 @@ func Open(layout Layout) (_ *Spool, err error) {
 	}
 	s.Private = open(s.Root, private)
 	s.Tmp, s.Run = open(s.Private, "tmp"), open(s.Private, "run")
+	if passing != nil {
+		return nil, passing
+	}
 	if len(faults) > 0 {
 		return nil, &LayoutError{strings.Join(faults, "\n")}
 	}
@@ -146,6 +155,9 @@ func cause(err error) error {
 
 func (s *Spool) checkVersion() error {
 	f, err := s.Private.Open("version")
+	if durable.Passing(err) {
+		return err
+	}
 	if err != nil {
 		return &LayoutError{fmt.Sprintf("%s: %v; this is not a spool made by monitor init", s.Private.Join("version"), cause(err))}
 	}
@@ -290,7 +302,10 @@ func (s *Spool) Lock(holder string) (*durable.File, error) {
 func Holder(lock *durable.File) string {
 	b := make([]byte, 256)
 	n, _ := lock.ReadAt(b, 0)
-	return strings.TrimSpace(string(b[:n]))
+	if text := strings.TrimSpace(string(b[:n])); text != "" {
+		return text
+	}
+	return "a monitor that had no room to tell its pid"
 }
 
 // Watched reports who holds the spool, "" if nobody does. It takes no lock.
@@ -313,12 +328,12 @@ func (s *Spool) Watched() (string, error) {
 // After has f done once what was changed so far is on disk.
 func (s *Spool) After(f func() error) { s.after = append(s.after, f) }
 
-// until has f done after the commit, and after each later one until it succeeds.
-func (s *Spool) until(f func() error) {
+// Until has f done after the commit, and after each later one until it succeeds.
+func (s *Spool) Until(f func() error) {
 	s.After(func() error {
 		err := f()
 		if err != nil {
-			s.until(f)
+			s.Until(f)
 		}
 		return err
 	})
