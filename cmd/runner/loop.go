@@ -122,6 +122,7 @@ func (r *runner) loop() {
 		if _, err := unix.Poll(fds[:], r.patience()); err != nil && err != unix.EINTR {
 			time.Sleep(time.Millisecond) // ENOMEM: nothing else can be done about it
 		}
+		turn := time.Now()
 		if fds[0].Revents != 0 {
 			var b [8]byte
 			_, _ = unix.Read(r.sig.wake, b[:])
@@ -138,10 +139,17 @@ func (r *runner) loop() {
 		if r.job == nil {
 			r.giveBack(time.Now())
 		}
+		if r.job != nil && time.Since(turn) > stalledTurn {
+			// We hung in a disk that did not answer, and could not hear the job.
+			r.job.heard = time.Now()
+		}
 		for r.job != nil && r.step(time.Now()) {
 		}
 	}
 }
+
+// A turn that takes so long has waited for a disk.
+const stalledTurn = 100 * time.Millisecond
 
 // patience is the time to the next thing that is due, in milliseconds.
 func (r *runner) patience() int {

@@ -22,7 +22,7 @@ func (r *runner) step(now time.Time) bool {
 	if j.log.blocked() {
 		j.log.retry(now)
 		if !j.log.blocked() {
-			j.heard = now // SILENCE was suspended
+			j.heard = time.Now() // SILENCE was suspended
 		}
 	}
 	r.tellStall()

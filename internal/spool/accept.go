@@ -193,7 +193,8 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 	}
 	whole := tempName{s.seq, own.Ino, st.Ino, st.Size, st.Mtime}.String()
 	if err := s.Tmp.Move("accept:name", name, s.Tmp, whole); err != nil {
-		return err
+		// A network file system may have done it nevertheless.
+		return errors.Join(err, s.discard("accept:remove", whole))
 	}
 	name = whole
 	a.tmp = &temporary{name: name}

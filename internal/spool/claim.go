@@ -68,7 +68,7 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 	}
 	c = Claimed{UOW: e.Name, At: Executing, From: e.Queue, Ino: st.Ino, Dev: st.Dev, Token: s.token(), Enqueued: e.Enqueued}
 	if err := from.Link("claim:link", e.Name, s.Run, c.Link()); err != nil {
-		return c, err
+		return c, errors.Join(err, s.undoLink(c)) // a network file system may have made it nevertheless
 	}
 	// Crash window: a second link of a queued file, removed at start.
 	m, err := s.move("claim", e.Queue, e.Name, Executing, e.Name)
@@ -103,7 +103,10 @@ func (s *Spool) undoLink(c Claimed) error {
 func (s *Spool) Adopt(c Claimed) (Claimed, error) {
 	c.Token = s.token()
 	s.Batch.Dir(s.Run, 0)
-	return c, s.dirs[c.At].Link("claim:link", c.Name, s.Run, c.Link())
+	if err := s.dirs[c.At].Link("claim:link", c.Name, s.Run, c.Link()); err != nil {
+		return c, errors.Join(err, s.undoLink(c))
+	}
+	return c, nil
 }
 
 // Place is where a running UOW's file is.
