@@ -28,7 +28,8 @@
 //
 //	between                            a crash leaves                     at start
 //	temporary made, exchange           our copy in tmp                    removed
-//	exchange, removal of the original  the original in tmp                removed if unchanged, else put into trash and said
+//	exchange, removal of what came out the original in tmp                removed if unchanged, else put into trash and said
+//	                                   or a file saved meanwhile          put into trash and said: no inode of ours
 //	.why written, file moved           a .why without its file            stays: harmless
 //	second link made, claim            a link whose file is queued        removed
 //	final move, link removed           a link whose file has ended        removed
