@@ -30,7 +30,7 @@ func (d *Dir) Sub(name string) (*Dir, error) {
 
 func openDir(at int, name, path string, flags int) (*Dir, error) {
 	var fd int
-	err := retry(func() (err error) {
+	err := look(func() (err error) {
 		fd, err = unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|flags, 0)
 		return err
 	})
@@ -87,7 +87,7 @@ func (d *Dir) Replaced() (bool, error) {
 // Stat is the state of name in d, a link not followed.
 func (d *Dir) Stat(name string) (Stat, error) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := look(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return Stat{}, &fs.PathError{Op: "stat", Path: d.Join(name), Err: err}
 	}
@@ -113,7 +113,7 @@ func (d *Dir) List(yield func(Name) bool) error {
 	buf := make([]byte, 64<<10)
 	for {
 		var n int
-		err := retry(func() (err error) { n, err = unix.Getdents(list.fd, buf); return err })
+		err := look(func() (err error) { n, err = unix.Getdents(list.fd, buf); return err })
 		if err != nil {
 			return &fs.PathError{Op: "read directory", Path: d.path, Err: err}
 		}
@@ -158,7 +158,7 @@ func (d *Dir) Sync(site Site) error {
 
 // Writable says why names in d can't be made or removed, nil if they can.
 func (d *Dir) Writable() error {
-	err := retry(func() error { return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
+	err := look(func() error { return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: d.path, Err: err}
 	}
@@ -177,7 +177,7 @@ func (d *Dir) Allow(site Site, name string) error {
 // ReadOnly reports whether the file system is mounted so.
 func (d *Dir) ReadOnly() (bool, error) {
 	var st unix.Statfs_t
-	if err := retry(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
+	if err := look(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
 		return false, &fs.PathError{Op: "statfs", Path: d.path, Err: err}
 	}
 	return st.Flags&unix.ST_RDONLY != 0, nil
@@ -186,7 +186,7 @@ func (d *Dir) ReadOnly() (bool, error) {
 // Free is the room left on the file system for who is not root, in bytes.
 func (d *Dir) Free() (int64, error) {
 	var st unix.Statfs_t
-	if err := retry(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
+	if err := look(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
 		return 0, &fs.PathError{Op: "statfs", Path: d.path, Err: err}
 	}
 	return int64(st.Bavail) * st.Bsize, nil

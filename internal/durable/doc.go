@@ -47,6 +47,9 @@ type Short interface {
 	Store(n int) int
 }
 
+// Looking is [Fault] for calls that change nothing.
+var Looking func() error
+
 func at(site Site) error {
 	if Fault == nil {
 		return nil
@@ -76,5 +79,17 @@ func attemptPart(site Site, call func(short Short) error) error {
 		default:
 			return err
 		}
+	})
+}
+
+// look carries out one call that changes nothing, and again if it was interrupted.
+func look(call func() error) error {
+	return retry(func() error {
+		if Looking != nil {
+			if err := Looking(); err != nil {
+				return err
+			}
+		}
+		return call()
 	})
 }

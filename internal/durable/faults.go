@@ -25,6 +25,8 @@ import (
 //	err:ERRNO:N:forever that one and all after it
 //	err:ERRNO:SITE      every call of that site
 //	late:ERRNO:N        the N-th call is carried out, and fails nevertheless
+//	look:ERRNO:N[:D]    the same for the N-th call that changes nothing
+//	looks               the trace tells those too, as "N look"
 //	noflags             renameat2 knows no flags, as on NFS
 //	only:FILE           the plans are this process's only if it is the first to
 //	                    need them, which FILE then tells
@@ -51,15 +53,21 @@ func init() {
 		f.trace, _ = unix.Open(trace, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
 	}
 	Fault = f.at
+	if f.looks || f.lookPlan != nil {
+		Looking = f.look
+	}
 }
 
 type faults struct {
-	plans []*plan
-	only  string
+	plans    []*plan
+	lookPlan *plan
+	looks    bool
+	only     string
 	trace int
 
 	mu    sync.Mutex
 	count int64
+	seen  int64 // calls that change nothing
 	mine  bool // only was asked, and it is this process
 	asked bool
 }
@@ -92,6 +100,16 @@ func parseFaults(plans string) (*faults, error) {
 			continue
 		case text == "noflags":
 			renameat2 = func(from int, name string, to int, newName string, flags uint) error { return unix.EINVAL }
+			continue
+		case text == "looks":
+			f.looks = true
+			continue
+		case word[0] == "look":
+			p, err := parsePlan(append([]string{"err"}, word[1:]...))
+			if err != nil {
+				return nil, fmt.Errorf("%q is no fault: %w", text, err)
+			}
+			f.lookPlan = p
 			continue
 		case word[0] == "only":
 			f.only = strings.TrimPrefix(text, "only:")
@@ -156,6 +174,25 @@ func (f *faults) at(site Site) error {
 	}
 	f.tell(f.count, "", site)
 	return nil
+}
+
+// look is asked before each call that changes nothing.
+func (f *faults) look() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen++
+	p := f.lookPlan
+	if p == nil || !p.due(f.seen, "look") {
+		if f.looks {
+			f.tell(f.seen, "", "look")
+		}
+		return nil
+	}
+	if p.until.IsZero() {
+		p.begin()
+		f.tell(f.seen, "!", "look")
+	}
+	return p.errno
 }
 
 // tell writes the trace.

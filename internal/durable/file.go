@@ -38,7 +38,7 @@ func fromUnix(st *unix.Stat_t) Stat {
 
 func fstat(fd int, path string) (Stat, error) {
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
+	if err := look(func() error { return unix.Fstat(fd, &st) }); err != nil {
 		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
 	return fromUnix(&st), nil
@@ -64,7 +64,7 @@ func (d *Dir) open(f *File, name string, flags int, mode uint32) (err error) {
 // [File.Stat] whether it is a regular file before anything else.
 func (d *Dir) Open(name string) (*File, error) {
 	f := &File{path: d.Join(name)}
-	if err := retry(func() error { return d.open(f, name, unix.O_RDONLY, 0) }); err != nil {
+	if err := look(func() error { return d.open(f, name, unix.O_RDONLY, 0) }); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: f.path, Err: err}
 	}
 	return f, nil
@@ -160,7 +160,7 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 }
 
 func (f *File) read(b []byte, call func() (int, error)) (n int, err error) {
-	err = retry(func() (err error) { n, err = call(); return err })
+	err = look(func() (err error) { n, err = call(); return err })
 	if err != nil {
 		return 0, &fs.PathError{Op: "read", Path: f.path, Err: err}
 	}

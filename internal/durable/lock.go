@@ -30,7 +30,7 @@ func (f *File) WaitLock(site Site) error {
 // Locked reports whether somebody else holds the lock.
 func (f *File) Locked() (bool, error) {
 	lk := unix.Flock_t{Type: unix.F_WRLCK}
-	err := retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
+	err := look(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
 	return lk.Type != unix.F_UNLCK, fail("look:lock", f.path, err)
 }
 
@@ -52,7 +52,7 @@ func (f *File) LockByte(site Site, at int64, on bool) error {
 // descriptor for reading only.
 func (f *File) LockedByte(at int64) (bool, error) {
 	lk := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
-	err := retry(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
+	err := look(func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_GETLK, &lk) })
 	return lk.Type != unix.F_UNLCK, fail("look:lock", f.path, err)
 }
 

@@ -13,7 +13,7 @@ import (
 // whether a file held open is still the one its name means.
 func StatPath(path string) (Stat, error) {
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Stat(path, &st) }); err != nil {
+	if err := look(func() error { return unix.Stat(path, &st) }); err != nil {
 		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
 	return fromUnix(&st), nil
@@ -22,7 +22,7 @@ func StatPath(path string) (Stat, error) {
 // OpenPathRead is [OpenPath] where reading is all that is wanted or allowed.
 func OpenPathRead(path string) (*File, error) {
 	f := &File{path: path}
-	err := retry(func() (err error) {
+	err := look(func() (err error) {
 		f.fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"simplejobq/internal/durable"
@@ -40,8 +41,7 @@ func (s *session) powerCut(j *job, f found) (why string, err error) {
 	return why, s.sp.Batch.File(log)
 }
 
-// unsay takes back a STATUS that cannot be believed, and the zeros that a file
-// system leaves at the end of a log whose bytes it lost.
+// unsay takes back a STATUS that cannot be believed.
 func (s *session) unsay(j *job, f *durable.File) error {
 	// Before a clean-up its outcome was on disk.
 	if st := j.unit.Status; j.phase != flow.Cleanup && st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try) {
@@ -52,11 +52,23 @@ func (s *session) unsay(j *job, f *durable.File) error {
 		// Crash window: blank, and the record still there: the same again.
 		j.unit.Status = uow.Status{}
 	}
+	return nil
+}
+
+func sizeOf(f *durable.File) (int64, error) {
 	st, err := f.Stat()
+	return st.Size, err
+}
+
+// cutZeros cuts a file back to its last byte that is not zero: zeros are what a file
+// system leaves of bytes that did not reach the disk. What no power cut was at is
+// its job's.
+func cutZeros(f *durable.File, least int64) error {
+	size, err := sizeOf(f)
 	if err != nil {
 		return err
 	}
-	end := st.Size
+	end := size
 	for buf := make([]byte, 64<<10); end > 0; {
 		b := buf[:min(end, int64(len(buf)))]
 		if _, err := f.ReadAt(b, end-int64(len(b))); err != nil {
@@ -71,7 +83,7 @@ func (s *session) unsay(j *job, f *durable.File) error {
 			break
 		}
 	}
-	if end = max(end, j.unit.LogAt()); end >= st.Size {
+	if end = max(end, least); end >= size {
 		return nil
 	}
 	return f.Truncate("recover:truncate", end)
@@ -97,6 +109,11 @@ func (s *session) rewrite(c spool.Claimed) error {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Regular() {
+		if s.wentDown {
+			if err = cutZeros(f, 0); err == nil {
+				st.Size, err = sizeOf(f)
+			}
+		}
 		head := min(st.Size, rewriteHead)
 		err = errors.Join(copyOver(f, 0, head), copyOver(f, max(head, st.Size-rewriteTail), st.Size))
 	}
@@ -108,6 +125,52 @@ func (s *session) rewrite(c spool.Claimed) error {
 		return errors.Join(err, f.Close())
 	}
 	return s.sp.Batch.File(f)
+}
+
+// noteDoubt has a UOW that is queued again say why, if it should have run.
+func (s *session) noteDoubt(c spool.Claimed) error {
+	f, err := s.sp.Open("log:open", c)
+	if err != nil {
+		return err
+	}
+	text := "the machine went down when this was about to start, or while it ran; it is queued again"
+	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	s.recovered(c.UOW, text)
+	return s.sp.Batch.File(f)
+}
+
+// bootName holds the id of the last boot in which a monitor worked here.
+const bootName = "boot"
+
+// rebooted reports whether the machine went down since. A file that is not there,
+// or was not synced, says so too.
+func (s *session) rebooted() bool {
+	f, err := s.sp.Private.Open(bootName)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	b := make([]byte, 64)
+	n, _ := f.ReadAt(b, 0)
+	return strings.TrimSpace(string(b[:n])) != s.boot
+}
+
+// noteBoot writes down that this boot's recovery is done.
+func (s *session) noteBoot() error {
+	if !s.rebooted() {
+		return nil
+	}
+	if err := s.sp.Private.Remove("boot:remove", bootName); err != nil {
+		return err
+	}
+	f, err := s.sp.Private.Create("boot:create", bootName, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write("boot:write", []byte(s.boot+"\n"))
+	return errors.Join(err, f.Close())
 }
 
 func copyOver(f *durable.File, from, to int64) error {

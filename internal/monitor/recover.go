@@ -24,6 +24,7 @@ func (s *session) recover() error {
 	if err := s.sp.Sync(); err != nil {
 		return err
 	}
+	s.wentDown = s.rebooted()
 	said, err := s.sp.Clear()
 	if err != nil {
 		return err
@@ -39,14 +40,20 @@ func (s *session) recover() error {
 	if err != nil {
 		return err
 	}
+	for _, l := range links {
+		if err := s.rewrite(l.Claimed); err != nil {
+			return err
+		}
+	}
+	// From here on what is believed is on disk.
+	if err := s.commit(); err != nil {
+		return err
+	}
 	here, err := s.sp.Executing()
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
-		if err := s.rewrite(l.Claimed); err != nil {
-			return err
-		}
 		key := claimKey{l.Ino, l.Token}
 		if err := s.recoverLink(l, here, records[key]); err != nil {
 			return err
@@ -72,6 +79,7 @@ func (s *session) recover() error {
 	}
 	s.fault(s.flush())
 	s.fault(s.sp.ClearUp())
+	s.fault(s.noteBoot())
 	return nil
 }
 
@@ -219,6 +227,13 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		return nil
 	default:
 		// The claim came to nothing: it is queued as before.
+		if len(list) > 0 && run.Boot(list[0].start.Run) != s.boot {
+			// Whether it was forked is not known for sure: the mark of that was not
+			// synced, and somebody may have moved the file.
+			if err := s.noteDoubt(c); err != nil {
+				return err
+			}
+		}
 		s.drop(list)
 		return s.sp.DropSecond(c)
 	}

@@ -143,16 +143,17 @@ type session struct {
 	conf *config.Config // in force; RELOAD replaces it
 
 	// What it works with.
-	sp      *spool.Spool
-	works   *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
-	inbox   *messages.Inbox
-	says    *messages.Says
-	journal *messages.Events
-	watch   *spool.Watcher
-	account account
-	boot    string
-	ids     *run.IDs
-	disk    *disk
+	sp       *spool.Spool
+	works    *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
+	inbox    *messages.Inbox
+	says     *messages.Says
+	journal  *messages.Events
+	watch    *spool.Watcher
+	account  account
+	boot     string
+	wentDown bool // the machine, since a monitor last worked here
+	ids      *run.IDs
+	disk     *disk
 
 	// What comes in.
 	events chan event

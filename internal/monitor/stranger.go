@@ -45,6 +45,18 @@ func (s *session) stranger(n durable.Name) {
 	if err != nil || spool.CheckName(n.Name) != nil {
 		return
 	}
+	if to, ok := endedQueue(u.Status.Kind); ok {
+		// Nobody puts what has ended here to have it run again.
+		m, err := s.sp.Fetch("stranger", spool.Executing, n.Name, to)
+		if err != nil {
+			s.fault(trouble(err))
+			return
+		}
+		s.more = true
+		s.recovered(m.NewName, "had ended and lay in "+s.sp.Name(spool.Executing)+"; it is in "+s.sp.Name(to)+" now")
+		s.tellMoved(m, "")
+		return
+	}
 	free := s.slots < s.conf.Slots && s.mayStart(true) == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
 	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
 		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: durable.Nanos(u.Enqueued)}
@@ -80,6 +92,15 @@ func (s *session) stranger(n durable.Name) {
 	s.more = true
 	s.recovered(n.Name, why+"; it is in "+s.sp.Name(spool.Priority)+" now")
 	s.tellMoved(m, "")
+}
+
+// endedQueue is the queue of an outcome.
+func endedQueue(kind string) (spool.Queue, bool) {
+	switch o := flow.Outcome(kind); o {
+	case flow.Done, flow.Error, flow.Fail:
+		return destination(o), true
+	}
+	return 0, false
 }
 
 // clearWork removes work directories nobody will use again.

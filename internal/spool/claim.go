@@ -41,6 +41,9 @@ func (s *Spool) token() string {
 // read, given to judge, linked and moved, so what runs is what was read. judge
 // says whether it is still wanted.
 func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed, err error) {
+	if err := s.present(Executing); err != nil {
+		return c, err
+	}
 	from := s.dirs[e.Queue]
 	f, st, err := s.open(e.Queue, e.Name)
 	if err != nil {
@@ -196,6 +199,9 @@ func (s *Spool) Open(site durable.Site, c Claimed) (*durable.File, error) {
 func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error) {
 	place, err := s.Where(c)
 	if err != nil {
+		return m, "", err
+	}
+	if err := s.present(to); err != nil {
 		return m, "", err
 	}
 	switch {

@@ -39,12 +39,37 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	return moved, nil
 }
 
+// present makes sure that a queue's directory is the one its name leads to before a
+// UOW goes into it: people put a full one aside and make a new one.
+func (s *Spool) present(q Queue) error {
+	was := s.dirs[q]
+	moved, err := s.follow(q)
+	if moved {
+		s.followed = append(s.followed, followed{q, s.dirs[q].Same(was)})
+	}
+	return err
+}
+
+// followed is a directory that was found to be another one between two looks.
+type followed struct {
+	queue Queue
+	back  bool // it is the same one, back in its place
+}
+
 // Follow looks at the directories that are not watched: a replaced one is
 // followed, and said.
 func (s *Spool) Follow() (moved, back []Queue, err error) {
 	if err := s.There(); err != nil {
 		return nil, nil, err
 	}
+	for _, f := range s.followed {
+		if f.back {
+			back = append(back, f.queue)
+		} else {
+			moved = append(moved, f.queue)
+		}
+	}
+	s.followed = nil
 	var errs []error
 	for q := range Queues {
 		if s.index[q] != nil {
