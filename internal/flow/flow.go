@@ -1,19 +1,3 @@
-// Package flow owns what comes next in a unit of work: which of its commands to
-// run, whether to try again, what the outcome is. It is pure: results in, the
-// next action out; it knows no files, no processes and no clock.
-//
-// A plain UOW is a flow of one step, and a step is up to four commands:
-//
-//	          CHECK                COMMAND             CHECK again          CLEANUP
-//	begin ──► check ──exit 0─────────────────────────────────────► done ──► cleanup, if
-//	            │no                                                  ▲       COMMAND was
-//	            └─────► command ──CHECK given, however it ended──► recheck   ever started
-//	                       │ none                                   │no
-//	                       └──► done, error or fail                 └──► error
-//
-// A failed try is followed by another while TRIES allows. What a crash leaves is
-// the phase and try of the last run record; together with the UOW that is all
-// this package needs to go on.
 package flow
 
 import "fmt"
@@ -50,6 +34,7 @@ const (
 	NotStarted               // never tried again
 	Killed                   // by request: ends everything, clean-up aside
 	Interrupted              // runner gone, or terminated from outside
+	BadOutput                // it would have been a success, but for what it wrote into its output file
 )
 
 // Step is what of a UOW matters here.
@@ -113,6 +98,8 @@ func Next(s Step, phase Phase, try int, r Result) Action {
 	// came to by itself.
 	final := r.Cause == Killed || r.Cause == NotStarted
 	switch {
+	case r.Cause == BadOutput:
+		r.Outcome, phase = Error, Command // the text says it all
 	case final || phase != Command && r.Cause == Limited:
 		r.Outcome = Fail
 	case phase == Check && r.Outcome != Done && s.NoAct:

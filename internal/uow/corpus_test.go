@@ -17,13 +17,20 @@ var update = flag.Bool("update", false, "write what the code does into testdata"
 
 var clock = time.Date(2026, 11, 21, 21, 49, 8, 123456789, time.UTC)
 
-const corpus = "../../testdata/uow"
+// The corpus of plain units of work, which the README's examples are part of, and
+// that of flows.
+const (
+	corpus = "../../testdata/uow"
+	flows  = "testdata/flows"
+)
 
 // files returns every UOW of one folder of the corpus, by name.
-func files(t testing.TB, folder string) map[string][]byte {
+func files(t testing.TB, folder string) map[string][]byte { return filesIn(t, corpus, folder, 12) }
+
+func filesIn(t testing.TB, corpus, folder string, least int) map[string][]byte {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(corpus, folder, "*.uow"))
-	if err != nil || len(paths) < 12 {
+	if err != nil || len(paths) < least {
 		t.Fatalf("corpus %s: %d files, %v", folder, len(paths), err)
 	}
 	all := map[string][]byte{}
@@ -55,13 +62,24 @@ func golden(t *testing.T, path string, got []byte) {
 
 // TestValid completes every valid file and compares it byte for byte.
 func TestValid(t *testing.T) {
-	for name, data := range files(t, "valid") {
+	testValid(t, corpus, Parse, files(t, "valid"))
+}
+
+func TestValidFlows(t *testing.T) {
+	testValid(t, flows, ParseFlow, filesIn(t, flows, "valid", 5))
+	testValid(t, corpus, ParseFlow, files(t, "valid"))
+}
+
+type parseFunc func(name string, head []byte) (*Unit, error)
+
+func testValid(t *testing.T, corpus string, parse parseFunc, files map[string][]byte) {
+	for name, data := range files {
 		t.Run(name, func(t *testing.T) {
 			head, err := Head(bytes.NewReader(data), 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
-			u, err := Parse(name, head)
+			u, err := parse(name, head)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,16 +91,24 @@ func TestValid(t *testing.T) {
 				t.Error("a complete file was changed")
 			}
 			golden(t, filepath.Join(corpus, "valid", name+".completed"), completed)
-			judgeCompleted(t, u, completed)
+			judgeCompleted(t, parse, u, completed)
 		})
 	}
 }
 
 // TestInvalid compares all errors of every invalid file.
 func TestInvalid(t *testing.T) {
-	for name, data := range files(t, "invalid") {
+	testInvalid(t, corpus, Parse, files(t, "invalid"))
+}
+
+func TestInvalidFlows(t *testing.T) {
+	testInvalid(t, flows, ParseFlow, filesIn(t, flows, "invalid", 4))
+}
+
+func testInvalid(t *testing.T, corpus string, parse parseFunc, files map[string][]byte) {
+	for name, data := range files {
 		t.Run(name, func(t *testing.T) {
-			u, err := Parse(name, data)
+			u, err := parse(name, data)
 			var all Errors
 			if u != nil || !errors.As(err, &all) {
 				t.Fatalf("got %v, %v; want no unit and Errors", u, err)
@@ -100,9 +126,9 @@ func TestInvalid(t *testing.T) {
 }
 
 // judgeCompleted checks what every completed file owes to the one it was made of.
-func judgeCompleted(t *testing.T, u *Unit, completed []byte) {
+func judgeCompleted(t *testing.T, parse parseFunc, u *Unit, completed []byte) {
 	t.Helper()
-	c, err := Parse(u.name, completed)
+	c, err := parse(u.name, completed)
 	if err != nil {
 		t.Fatalf("the completed file does not parse: %v\n%q", err, completed)
 	}
@@ -130,14 +156,14 @@ func judgeCompleted(t *testing.T, u *Unit, completed []byte) {
 	if s, err := ParseStatus(string(field)); err != nil || s.Text != u.Status.Text || bytes.ContainsAny(field, "\r\n") {
 		t.Errorf("the field of STATUS holds %q, want %q (%v)", field, u.Status.Text, err)
 	}
-	if diff := cmp.Diff(said(u, clock), said(c, clock), cmp.AllowUnexported(Unit{})); diff != "" {
+	if diff := cmp.Diff(said(u, clock), said(c, clock), cmp.AllowUnexported(Unit{}, Step{})); diff != "" {
 		t.Errorf("the completed file says something else (-before +after):\n%s", diff)
 	}
 	// A STATUS of full length can be written and read without touching the rest.
 	text, _ := StatusField("error: " + strings.Repeat("ä", StatusRoom))
 	overwritten := bytes.Clone(completed)
 	copy(overwritten[c.StatusAt():], text)
-	if w, err := Parse(u.name, overwritten); err != nil || w.Status.Text != string(text) || w.StatusAt() != c.StatusAt() {
+	if w, err := parse(u.name, overwritten); err != nil || w.Status.Text != string(text) || w.StatusAt() != c.StatusAt() {
 		t.Errorf("after STATUS was written: %v\n%q", err, overwritten)
 	}
 }
@@ -152,6 +178,11 @@ func said(u *Unit, now time.Time) Unit {
 		}
 	}
 	s.items, s.Own = lineless(u.items), lineless(u.Own)
+	s.Steps = nil
+	for _, st := range u.Steps {
+		st.Line, st.items, st.Own = 0, lineless(st.items), lineless(st.Own)
+		s.Steps = append(s.Steps, st)
+	}
 	s.name, s.head, s.eol = "", "", ""
 	s.statusTitleEnd, s.statusAt, s.statusEnd, s.logTitle, s.logEnd = 0, 0, 0, 0, 0
 	return s

@@ -12,13 +12,26 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
+	fuzzParse(f, Parse)
+}
+
+func FuzzParseFlow(f *testing.F) {
+	for _, folder := range []string{"valid", "invalid"} {
+		for _, data := range filesIn(f, flows, folder, 4) {
+			f.Add(data)
+		}
+	}
+	fuzzParse(f, ParseFlow)
+}
+
+func fuzzParse(f *testing.F, parse parseFunc) {
 	for _, folder := range []string{"valid", "invalid"} {
 		for _, data := range files(f, folder) {
 			f.Add(data)
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		u, err := Parse("f", data)
+		u, err := parse("f", data)
 		if (u == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", u, err)
 		}
@@ -26,7 +39,7 @@ func FuzzParse(f *testing.F) {
 		if headErr != nil || !bytes.HasPrefix(data, head) {
 			t.Fatalf("head %q, %v", head, headErr)
 		}
-		v, errV := Parse("f", head)
+		v, errV := parse("f", head)
 		if (v == nil) != (u == nil) || err != nil && err.Error() != errV.Error() {
 			t.Fatalf("the file parses as %v, its head as %v", err, errV)
 		}
@@ -45,10 +58,20 @@ func FuzzParse(f *testing.F) {
 		if u.LogAt() != int64(len(head)) {
 			t.Fatalf("the log is at %d, head has %d bytes", u.LogAt(), len(head))
 		}
-		judgeCompleted(t, u, u.Completed(clock))
+		judgeCompleted(t, parse, u, u.Completed(clock))
 		for _, it := range u.items {
 			if content, ok := u.Get(strings.ToLower(it.Name)); !ok || content != it.Content || u.Line(it.Name) != it.Line {
 				t.Errorf("item %+v is not found", it)
+			}
+		}
+		// Parse takes what ParseFlow takes, unless it is of a flow.
+		p, _ := Parse("f", data)
+		if ofFlow := len(u.Steps) > 0 || u.Goal != nil || u.Line("DEFER CLEANUP") > 0; (p == nil) != ofFlow {
+			t.Errorf("Parse gives %v", p)
+		}
+		for i, st := range u.Steps {
+			if e := u.StepFault(i, "AFTER", "x"); e.Line < st.Line || st.HasAfter == (e.Line == st.Line) {
+				t.Errorf("step %+v: %v", st, e)
 			}
 		}
 	})

@@ -25,10 +25,15 @@ type meaning struct {
 	// set stores a content, or tells in a sentence what is wrong with it and what
 	// would be right.
 	set func(u *Unit, content string) (fault string)
+	// step does so for what stands in a STEP, where that is another thing or none
+	// of UNIT OF WORK's.
+	step func(st *Step, content string) (fault string)
 }
 
+// LaterFlows is what Parse says of a flow: nothing runs half of one.
+const LaterFlows = "flows (many steps in one UOW) come with a later version; write one UOW per command and join them with AFTER"
+
 const (
-	laterFlows   = "flows (many steps in one UOW) come with a later version; write one UOW per command and join them with AFTER"
 	laterClasses = `resource classes come with a later version; use "slots" of a job type`
 
 	maxCount = 1_000_000
@@ -37,40 +42,40 @@ const (
 
 // meanings is the one table of items.
 var meanings = map[string]meaning{
-	"COMMAND":   {inBoth, words("the command to run", func(u *Unit) *string { return &u.Command })},
-	"CHECK":     {inBoth, words("the command that checks", func(u *Unit) *string { return &u.Check })},
-	"CLEANUP":   {inBoth, words("the command that cleans up", func(u *Unit) *string { return &u.Cleanup })},
-	"JOB":       {inBoth, words("the name of a job type", func(u *Unit) *string { return &u.Job })},
-	"DIRECTORY": {inBoth, words("the working directory", func(u *Unit) *string { return &u.Directory })},
+	"COMMAND":   {in: inBoth, set: words("the command to run", func(u *Unit) *string { return &u.Command })},
+	"CHECK":     {in: inBoth, set: words("the command that checks", func(u *Unit) *string { return &u.Check })},
+	"CLEANUP":   {in: inBoth, set: words("the command that cleans up", func(u *Unit) *string { return &u.Cleanup })},
+	"JOB":       {in: inBoth, set: words("the name of a job type", func(u *Unit) *string { return &u.Job })},
+	"DIRECTORY": {in: inBoth, set: words("the working directory", func(u *Unit) *string { return &u.Directory })},
 
-	"TIMEOUT":     {inBoth, duration(func(u *Unit) **time.Duration { return &u.Timeout })},
-	"SILENCE":     {inBoth, duration(func(u *Unit) **time.Duration { return &u.Silence })},
-	"RETRY DELAY": {inBoth, duration(func(u *Unit) **time.Duration { return &u.RetryDelay })},
+	"TIMEOUT":     {in: inBoth, set: duration(func(u *Unit) **time.Duration { return &u.Timeout })},
+	"SILENCE":     {in: inBoth, set: duration(func(u *Unit) **time.Duration { return &u.Silence })},
+	"RETRY DELAY": {in: inBoth, set: duration(func(u *Unit) **time.Duration { return &u.RetryDelay })},
 
-	"TRIES": {inBoth, whole(1, maxCount, func(u *Unit, n int) { u.Tries = n })},
-	"NICE":  {inBoth, whole(-20, 19, func(u *Unit, n int) { u.Nice = &n })},
+	"TRIES": {in: inBoth, set: whole(1, maxCount, func(u *Unit, n int) { u.Tries = n })},
+	"NICE":  {in: inBoth, set: whole(-20, 19, func(u *Unit, n int) { u.Nice = &n })},
 
-	"RETRY INTERRUPTED": {inBoth, yesNo(func(u *Unit, yes bool) { u.RetryInterrupted = &yes })},
-	"TERMINAL":          {inBoth, yesNo(func(u *Unit, yes bool) { u.Terminal = &yes })},
+	"RETRY INTERRUPTED": {in: inBoth, set: yesNo(func(u *Unit, yes bool) { u.RetryInterrupted = &yes })},
+	"TERMINAL":          {in: inBoth, set: yesNo(func(u *Unit, yes bool) { u.Terminal = &yes })},
 
-	"MEMORY": {inBoth, memory},
-	"CPUS":   {inBoth, cpus},
-	"CLASS":  {inBoth, class},
+	"MEMORY": {in: inBoth, set: memory},
+	"CPUS":   {in: inBoth, set: cpus},
+	"CLASS":  {in: inBoth, set: class},
 
-	"TITLE":      {inUnit, func(u *Unit, s string) string { u.Title = s; return "" }},
-	"AFTER":      {inUnit, names(func(u *Unit, list []string) { u.After = list })},
-	"AFTER ANY":  {inUnit, names(func(u *Unit, list []string) { u.AfterAny = list })},
-	"NOT BEFORE": {inUnit, notBefore},
-	"EXPIRES":    {inUnit, expires},
-	"NO ACT":     {inUnit, yesNo(func(u *Unit, yes bool) { u.NoAct = yes })},
-	"PARALLEL":   {inUnit, whole(1, maxCount, func(u *Unit, n int) { u.Parallel = n })},
-	"ON FAILURE": {inUnit, onFailure},
+	"TITLE":      {in: inUnit, set: func(u *Unit, s string) string { u.Title = s; return "" }},
+	"AFTER":      {in: inBoth, set: names(func(u *Unit, list []string) { u.After = list }), step: after},
+	"AFTER ANY":  {in: inUnit, set: names(func(u *Unit, list []string) { u.AfterAny = list })},
+	"NOT BEFORE": {in: inUnit, set: notBefore},
+	"EXPIRES":    {in: inUnit, set: expires},
+	"NO ACT":     {in: inUnit, set: yesNo(func(u *Unit, yes bool) { u.NoAct = yes })},
+	"PARALLEL":   {in: inUnit, set: whole(1, maxCount, func(u *Unit, n int) { u.Parallel = n })},
+	"ON FAILURE": {in: inUnit, set: onFailure},
 
-	"GOAL":          {inUnit, func(*Unit, string) string { return laterFlows }},
-	"DEFER CLEANUP": {inUnit, func(*Unit, string) string { return laterFlows }},
+	"GOAL":          {in: inUnit, set: goal},
+	"DEFER CLEANUP": {in: inUnit, set: yesNo(func(u *Unit, yes bool) { u.DeferCleanup = yes })},
 
-	"CONTINUE ON FAILURE": {inStep, yesNo(func(*Unit, bool) {})},
-	"SKIP":                {inStep, yesNo(func(*Unit, bool) {})},
+	"CONTINUE ON FAILURE": {in: inStep, step: yesNo(func(st *Step, yes bool) { st.ContinueOnFailure = yes })},
+	"SKIP":                {in: inStep, step: yesNo(func(st *Step, yes bool) { st.Skip = yes })},
 }
 
 // meaningOf finds the meaning of a name in a section.
@@ -123,8 +128,8 @@ func whole(low, high int, set func(*Unit, int)) func(*Unit, string) string {
 	}
 }
 
-func yesNo(set func(*Unit, bool)) func(*Unit, string) string {
-	return func(u *Unit, s string) string {
+func yesNo[T any](set func(*T, bool)) func(*T, string) string {
+	return func(u *T, s string) string {
 		yes := strings.EqualFold(s, "yes")
 		if s == "" {
 			return not(s, "", "write yes or no")

@@ -10,13 +10,20 @@ import (
 const maxName = 64
 
 // Parse reads a file up to its log. name is what messages call the file. On any
-// error there is no Unit, and the error is the Errors of the whole file.
-func Parse(name string, head []byte) (*Unit, error) {
+// error there is no Unit, and the error is the Errors of the whole file. A flow is
+// an error too: see ParseFlow.
+func Parse(name string, head []byte) (*Unit, error) { return parseFile(name, head, false) }
+
+// ParseFlow is Parse for who can do with a Unit that has Steps. What only their
+// graph tells, such as a cycle, is still to be judged: see StepFault.
+func ParseFlow(name string, head []byte) (*Unit, error) { return parseFile(name, head, true) }
+
+func parseFile(name string, head []byte, flows bool) (*Unit, error) {
 	u := &Unit{
 		name: name, head: string(head), eol: "\n",
 		statusTitleEnd: -1, statusAt: -1, statusEnd: -1, logTitle: -1, logEnd: -1,
 	}
-	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before}
+	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before, flows: flows}
 	p.read()
 	p.judge()
 	if err := p.err(); err != nil {
@@ -41,20 +48,14 @@ type parser struct {
 	unit    *Unit
 	in      section
 	line    int
-	titleAt map[string]int // the line of each title seen, a STEP's with its name
-	works   []*work        // UNIT OF WORK and the steps, as far as read
+	flows   bool           // steps are taken, not refused
+	titleAt map[string]int // the line of each title seen
+	stepAt  map[string]int // the line of each STEP seen, by name
+	work    *work          // the section of items that is being read
 	begun   bool           // a line that is not blank has been read
 	bare    bool           // items stand above the first title
 	status  bool           // STATUS has its text
 	dirty   bool           // this line held what is no text, and that has been told
-}
-
-// work is a section of items while it is read.
-type work struct {
-	place place
-	unit  *Unit          // what the items say; a step has one of its own
-	seen  map[string]int // upper-case name → line
-	env   map[string]Item
 }
 
 func (p *parser) read() {
@@ -108,7 +109,7 @@ func (p *parser) one(line string, at, end int) {
 	case before:
 		p.untitled(line, first)
 	case inWork, inSteps:
-		p.item(p.works[len(p.works)-1], line)
+		p.item(p.work, line)
 	case inStatus:
 		p.statusText(line, at)
 	case astray:
@@ -194,10 +195,10 @@ func (p *parser) title(line string, end int) bool {
 	case title == unitOfWork && seen:
 		p.add(p.line, 0, "a second %s (the first is in line %d; a file is one UOW)", unitOfWork, again)
 		p.in = inWork
-		p.works = append(p.works, newWork(inUnit, &Unit{}))
+		p.open(inUnit, &Unit{}, nil)
 	case title == unitOfWork:
 		p.in = inWork
-		p.works = append(p.works, newWork(inUnit, p.unit))
+		p.open(inUnit, p.unit, nil)
 		if p.titleAt[stepTitle] > 0 || p.titleAt[statusTitle] > 0 {
 			p.add(p.line, 0, "%s is not the first section (move it up)", unitOfWork)
 		}
@@ -225,7 +226,11 @@ func (p *parser) misspelled(line, nearest string) {
 	line = strings.Trim(line, blanks)
 	switch nearest {
 	case "":
-		p.add(p.line, 0, "%s is not a title (write \"==== UNIT OF WORK\", \"==== STATUS\" or \"==== JOB LOG\")", quote(line))
+		step := ""
+		if p.flows {
+			step = "\"==== STEP name\", "
+		}
+		p.add(p.line, 0, "%s is not a title (write \"==== UNIT OF WORK\", %s\"==== STATUS\" or \"==== JOB LOG\")", quote(line), step)
 	case stepTitle:
 		p.add(p.line, 0, "%s is not a title (write \"==== STEP name\")", quote(line))
 	default:
@@ -234,21 +239,23 @@ func (p *parser) misspelled(line, nearest string) {
 }
 
 func (p *parser) step(name string, seen bool) {
-	if !seen {
-		p.add(p.line, 0, "%s: %s", stepTitle, laterFlows)
+	if !seen && !p.flows {
+		p.add(p.line, 0, "%s: %s", stepTitle, LaterFlows)
 	}
-	key := stepTitle + " " + name
-	if again, twice := p.titleAt[key]; twice {
+	if again, twice := p.stepAt[name]; twice {
 		p.add(p.line, 0, "a second step %s (the first is in line %d; give it another name)", quote(name), again)
 	} else {
-		p.titleAt[key] = p.line
+		if p.stepAt == nil {
+			p.stepAt = map[string]int{}
+		}
+		p.stepAt[name] = p.line
 	}
 	const write = "write letters, digits, -, _ and ., at most 64 bytes"
 	if strings.Trim(name, nameChars+"-_.") != "" || name == "" || len(name) > maxName {
 		p.add(p.line, 0, "step name %s", not(name, "allowed", write))
 	}
 	p.in = inSteps
-	p.works = append(p.works, newWork(inStep, &Unit{}))
+	p.open(inStep, &Unit{}, &Step{Name: name, Line: p.line})
 }
 
 // untitled reads a line above the first title.
@@ -257,8 +264,8 @@ func (p *parser) untitled(line string, first bool) {
 		p.add(p.line, 0, "an item stands above the title of its section (write \"==== UNIT OF WORK\" above it)")
 		p.bare = true
 		p.in = inWork
-		p.works = append(p.works, newWork(inUnit, p.unit))
-		p.item(p.works[0], line)
+		p.open(inUnit, p.unit, nil)
+		p.item(p.work, line)
 		return
 	}
 	what := "belongs to no section"

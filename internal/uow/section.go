@@ -7,8 +7,47 @@ import (
 
 const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-func newWork(in place, u *Unit) *work {
-	return &work{place: in, unit: u, seen: map[string]int{}, env: map[string]Item{}}
+// work is a section of items while it is read.
+type work struct {
+	place place
+	unit  *Unit          // what the items say
+	step  *Step          // of a STEP; what unit gathers becomes its own in the end
+	seen  map[string]int // upper-case name → line
+	env   map[string]Item
+}
+
+// open begins a section of items. A file may have very many: what one needs only
+// while it is read serves the next as well.
+func (p *parser) open(in place, u *Unit, st *Step) {
+	p.close()
+	w := &work{place: in, unit: u, step: st}
+	if p.work != nil {
+		w.seen, w.env = p.work.seen, p.work.env
+		clear(w.seen)
+		clear(w.env)
+	} else {
+		w.seen, w.env = map[string]int{}, map[string]Item{}
+	}
+	p.work = w
+}
+
+// close judges the section that has been read.
+func (p *parser) close() {
+	w := p.work
+	if w == nil {
+		return
+	}
+	command, job, cleanup := w.seen["COMMAND"], w.seen["JOB"], w.seen["CLEANUP"]
+	if command > 0 && job > 0 {
+		p.add(max(command, job), 0, "COMMAND%s and JOB%s exclude each other (keep one)", p.where(command), p.where(job))
+	}
+	if cleanup > 0 && command == 0 && job == 0 {
+		p.add(cleanup, 0, "item \"CLEANUP\": there is nothing to clean up after (add COMMAND or JOB)")
+	}
+	if st := w.step; st != nil {
+		st.Options, st.Own, st.items = w.unit.Options, w.unit.Own, w.unit.items
+		p.unit.Steps = append(p.unit.Steps, *st)
+	}
 }
 
 // splitItem divides a line at the first "::" that has a blank on both sides; at
@@ -75,7 +114,7 @@ func (p *parser) item(w *work, line string) {
 	w.seen[key] = p.line
 	w.unit.items = append(w.unit.items, it)
 	if m, ok := meaningOf(name, w.place); ok {
-		if fault := m.set(w.unit, content); fault != "" {
+		if fault := p.set(w, m, key, content); fault != "" {
 			p.about(it, "%s", fault)
 		}
 		return
@@ -87,6 +126,17 @@ func (p *parser) item(w *work, line string) {
 	}
 	w.env[env] = it
 	w.unit.Own = append(w.unit.Own, it)
+}
+
+// set stores what an item with a meaning says.
+func (p *parser) set(w *work, m meaning, key, content string) (fault string) {
+	switch {
+	case w.step != nil && m.step != nil:
+		return m.step(w.step, content)
+	case !p.flows && (key == "GOAL" || key == "DEFER CLEANUP"):
+		return LaterFlows
+	}
+	return m.set(w.unit, content)
 }
 
 // about adds an error about an item.
@@ -114,14 +164,9 @@ func (p *parser) judge() {
 			p.add(0, 0, "no section \"==== UNIT OF WORK\"")
 		}
 	}
-	for _, w := range p.works {
-		command, job, cleanup := w.seen["COMMAND"], w.seen["JOB"], w.seen["CLEANUP"]
-		if command > 0 && job > 0 {
-			p.add(max(command, job), 0, "COMMAND%s and JOB%s exclude each other (keep one)", p.where(command), p.where(job))
-		}
-		if cleanup > 0 && command == 0 && job == 0 {
-			p.add(cleanup, 0, "item \"CLEANUP\": there is nothing to clean up after (add COMMAND or JOB)")
-		}
+	p.close()
+	if p.flows {
+		p.judgeSteps()
 	}
 	if u.ExpiresIn > 0 && !u.Enqueued.IsZero() {
 		u.Expires = u.Enqueued.Add(u.ExpiresIn)

@@ -43,8 +43,11 @@ type Unit struct {
 	ExpiresIn       time.Duration // 0: not given as a duration
 	Class           string
 	NoAct           bool
-	Parallel        int    // 0: not said
-	OnFailure       string // "", FailFinish, FailGoOn or FailKill
+	Parallel        int      // 0: not said
+	OnFailure       string   // "", FailFinish, FailGoOn or FailKill
+	Goal            []string // steps; nil: all
+	DeferCleanup    bool
+	Steps           []Step // of a flow, as written
 	Own             []Item // the user's own, in order
 	Status          Status
 
@@ -63,7 +66,7 @@ type Unit struct {
 // Asks reports whether the file itself names something to run; if not, only a
 // default job type of the configuration can.
 func (u *Unit) Asks() bool {
-	return u.Command != "" || u.Check != "" || u.Job != ""
+	return u.Command != "" || u.Check != "" || u.Job != "" || len(u.Steps) > 0
 }
 
 // Ended reports whether STATUS tells the outcome of a run that ended for good.
@@ -71,8 +74,10 @@ func (u *Unit) Ended() bool {
 	return u.Status.Kind != "" && u.Status.Kind != TryAgain
 }
 
-func (u *Unit) find(item string) (Item, bool) {
-	for _, it := range u.items {
+func (u *Unit) find(item string) (Item, bool) { return find(u.items, item) }
+
+func find(items []Item, item string) (Item, bool) {
+	for _, it := range items {
 		if strings.EqualFold(it.Name, item) {
 			return it, true
 		}
