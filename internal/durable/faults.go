@@ -63,12 +63,12 @@ type faults struct {
 	lookPlan *plan
 	looks    bool
 	only     string
-	trace int
+	trace    int
 
 	mu    sync.Mutex
 	count int64
 	seen  int64 // calls that change nothing
-	mine  bool // only was asked, and it is this process
+	mine  bool  // only was asked, and it is this process
 	asked bool
 }
 

@@ -55,6 +55,9 @@ type Line struct {
 }
 
 const (
+	// How long a nameless file is followed where leases do not tell of writers.
+	blindPatience = 5 * time.Second
+
 	maxLine  = 64 << 10
 	maxBatch = 1 << 20
 )
@@ -85,6 +88,9 @@ func (b *Inbox) More() bool { return b.more }
 // Waiting reports that there is no file that could be read.
 func (b *Inbox) Waiting() bool { return b.src == nil }
 
+// Leaving reports that a file which lost its name is still waited for.
+func (b *Inbox) Leaving() bool { return !b.left.IsZero() }
+
 // Read returns the complete lines that came since, at most 1 MiB of them,
 // without blank lines and comments. They are on record as handed out before it
 // returns. Read may be called again before Done; Done then covers both.
@@ -112,6 +118,7 @@ func (b *Inbox) Read() (lines []Line, said []string, err error) {
 		said = append(said, more...)
 		if len(lines) > 0 {
 			b.more = b.more || !here
+			b.left = time.Time{}
 			return lines, said, nil
 		}
 		if here {
@@ -139,13 +146,19 @@ func (b *Inbox) leave() (lines []Line, gone bool, said []string, err error) {
 	if err != nil {
 		return nil, false, nil, err
 	}
-	if writers == durable.Written {
+	patience := b.patience
+	if writers == durable.Unknown { // nobody can tell: who has it open had time to write
+		patience = min(patience, blindPatience)
+	}
+	if writers != durable.Quiet {
 		if b.left.IsZero() {
 			b.left = time.Now()
 		}
-		if time.Since(b.left) < b.patience {
+		if time.Since(b.left) < patience {
 			return nil, false, nil, nil
 		}
+	}
+	if writers == durable.Written {
 		said = append(said, b.path+": the file that had this name before is still open somewhere for writing; what is written there is no longer read")
 	}
 	lines, more, err := b.take(true)

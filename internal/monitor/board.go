@@ -28,8 +28,8 @@ const (
 	lastErrno = 133
 )
 
-// hang opens the board, blank. Without one everything works but for `explain`.
-func (b *board) hang(sp *spool.Spool) error {
+// hang opens the board. Without one everything works but for `explain`.
+func (b *board) hang(sp *spool.Spool, woes []*woe) error {
 	f, err := sp.Private.OpenWrite("trouble:open", boardName)
 	if errors.Is(err, fs.ErrNotExist) {
 		if f, err = sp.Private.Create("trouble:create", boardName, 0o644); err == nil {
@@ -40,7 +40,7 @@ func (b *board) hang(sp *spool.Spool) error {
 		return err
 	}
 	b.f, b.held = f, map[unix.Errno]bool{}
-	return b.write(nil)
+	return b.write(woes)
 }
 
 // write shows what is wrong now.
@@ -91,7 +91,7 @@ func (s *session) post() error {
 	}
 	s.board.stale = false
 	if s.board.f == nil {
-		if err := s.board.hang(s.sp); err != nil {
+		if err := s.board.hang(s.sp, s.current()); err != nil {
 			return err
 		}
 	}

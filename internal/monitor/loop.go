@@ -31,8 +31,13 @@ const (
 )
 
 // work recovers what the last monitor left, then turns round after round.
-func (s *session) work(ctx context.Context) error {
+func (s *session) work(ctx context.Context) (err error) {
 	defer s.close()
+	defer func() {
+		if err != nil {
+			s.mem.stall = s.newStall()
+		}
+	}()
 	s.disk = startDisk()
 	if !s.mem.before {
 		s.mem.before = true
@@ -45,7 +50,7 @@ func (s *session) work(ctx context.Context) error {
 	}
 	s.noticed = s.summary()
 	s.notify("READY=1\nSTATUS=" + s.noticed)
-	err := s.loop(ctx)
+	err = s.loop(ctx)
 	if err == nil {
 		s.journal.Tell(s.event("down", ""))
 		s.say("down", "", s.farewell())

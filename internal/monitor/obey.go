@@ -29,6 +29,8 @@ func (s *session) readMessages() error {
 		if err := s.sp.There(); errors.As(err, &lost) {
 			return lost
 		}
+	}
+	if s.inbox.Waiting() || s.inbox.Leaving() {
 		s.glance = s.now.Add(2 * time.Second)
 	}
 	if len(lines) > 0 {

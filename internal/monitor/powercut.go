@@ -99,6 +99,16 @@ const (
 	rewriteTail = 2 << 20
 )
 
+// gonePast says trouble that keeps something from being written once more: most
+// often there was no need, and where nothing can be written nothing is told either.
+func (s *session) gonePast(err error) error {
+	if durable.Passing(err) {
+		s.fault(err)
+		return nil
+	}
+	return err
+}
+
 func (s *session) rewrite(c spool.Claimed) error {
 	f, err := s.sp.Open("recover:open", c)
 	if errors.Is(err, spool.ErrVanished) || errors.Is(err, fs.ErrPermission) {

@@ -41,7 +41,7 @@ func (s *session) recover() error {
 		return err
 	}
 	for _, l := range links {
-		if err := s.rewrite(l.Claimed); err != nil {
+		if err := s.gonePast(s.rewrite(l.Claimed)); err != nil {
 			return err
 		}
 	}
@@ -134,7 +134,7 @@ func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
 			s.recovered(f.start.UOW, fmt.Sprintf("run record %s: %v", name, err))
 		}
 		if !f.locked {
-			if err := s.rewriteRecord(r); err != nil {
+			if err := s.gonePast(s.rewriteRecord(r)); err != nil {
 				return nil, err
 			}
 		}

@@ -80,11 +80,19 @@ func Run(ctx context.Context, cfg Config) error {
 		// can be believed: look again from the beginning. Running commands go on
 		// under their runners, and are adopted.
 		mem.broken(cfg.Stderr, err)
-		sp.Close()
 		if s != nil && time.Since(s.began) > time.Minute {
 			back = time.Second
 		}
-		if !pause(ctx, back, cfg) {
+		if mem.stall != nil {
+			mem.stall.listen()
+		}
+		goOn := pause(ctx, back, cfg)
+		if mem.stall != nil {
+			mem.stall.end()
+			mem.stall = nil
+		}
+		sp.Close()
+		if !goOn {
 			return nil
 		}
 		for sp, err = spool.Open(Layout(cfg.Conf)); err != nil; sp, err = spool.Open(Layout(cfg.Conf)) {
@@ -274,7 +282,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	}
 	s.renewWatch()
 	// On a full disk there may be no room for it yet.
-	s.board.stale = s.board.hang(sp) != nil
+	s.board.stale = s.board.hang(sp, s.current()) != nil
 	s.paused, err = s.readPaused()
 	return s, err
 }

@@ -49,7 +49,7 @@ type stall struct {
 // reach is how a running command is ended without the session's state.
 type reach struct {
 	uow, run string
-	runner   *run.Runner // nil: adopted
+	runner   *run.Runner // nil: adopted; closed between two sessions
 	pid      int         // of the runner, 0: adopted
 	record   string
 }
@@ -60,7 +60,7 @@ func (s *session) reachable() (list []reach) {
 		switch {
 		case j.state != alive:
 		case j.worker != nil:
-			list = append(list, reach{uow: j.UOW, run: j.runID, runner: j.worker.runner, pid: j.worker.runner.PID()})
+			list = append(list, reach{uow: j.UOW, run: j.runID, runner: j.worker.runner, pid: j.worker.runner.PID(), record: j.worker.record.Name()})
 		case j.record != nil:
 			list = append(list, reach{uow: j.UOW, run: j.runID, record: j.record.Name()})
 		}
@@ -161,9 +161,10 @@ func (st *stall) kill(r reach) {
 	}
 	st.killed = append(st.killed, r.uow)
 	go func() {
-		if r.runner != nil {
-			_ = r.runner.Kill(killReason)
-		} else if rec, err := run.OpenRecord(st.records, r.record); err == nil {
+		if r.runner != nil && r.runner.Kill(killReason) == nil {
+			return
+		}
+		if rec, err := run.OpenRecord(st.records, r.record); err == nil {
 			if err = rec.RequestKill(r.run, killReason); err == nil {
 				_ = rec.Terminate()
 			}

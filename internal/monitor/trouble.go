@@ -33,8 +33,9 @@ type woe struct {
 type memory struct {
 	trouble   map[string]*woe
 	recovered map[string]bool
-	cause     error // of the end of the last session
-	before    bool  // there was a session that could work
+	cause     string // of the end of the last session, until it is said
+	before    bool   // there was a session that could work
+	stall     *stall // listens between two sessions
 }
 
 func newMemory() *memory {
@@ -44,22 +45,32 @@ func newMemory() *memory {
 // broken notes why a session ended. The next one says it; until there is one, only
 // standard error can be told.
 func (m *memory) broken(stderr io.Writer, err error) {
-	m.cause = fmt.Errorf("%w; the spool is looked at again from the beginning", err)
-	key := "session " + woeKey(err)
+	text := firstOf(err) + "; the spool is looked at again from the beginning"
+	key := "session " + woeKey(errors.New(firstOf(err)))
 	if m.trouble[key] == nil {
-		fmt.Fprintln(stderr, "monitor:", m.cause)
+		m.cause = text
+		m.trouble[key] = &woe{text: text, since: clock.Wall()}
+		_ = errors.As(err, &m.trouble[key].errno)
+		fmt.Fprintln(stderr, "monitor:", text)
 	}
-	m.trouble[key] = &woe{text: m.cause.Error(), since: clock.Wall(), last: time.Now()}
+	m.trouble[key].last, m.trouble[key].over = time.Now(), false
+}
+
+// firstOf is an error in one line: of several at once the first, and how many more.
+func firstOf(err error) string {
+	first, rest, several := strings.Cut(err.Error(), "\n")
+	if several {
+		first += fmt.Sprintf(" (and %d more)", 1+strings.Count(rest, "\n"))
+	}
+	return first
 }
 
 // resumed says what ended the session before this one.
 func (s *session) resumed() {
-	for _, w := range s.trouble {
-		if err := s.mem.cause; err != nil && w.text == err.Error() {
-			s.troubleSaid(w.text)
-		}
+	if s.mem.cause != "" {
+		s.troubleSaid(s.mem.cause)
+		s.mem.cause = ""
 	}
-	s.mem.cause = nil
 }
 
 // Trouble is met again at each try, so what does not come up for so long is over.
