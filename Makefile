@@ -33,6 +33,9 @@ test: packages ## every test, with -race
 crash: packages ## what every change must survive: kills, errors, crash states (15 minutes)
 	@CRASH=change $(GO) run ./test/summary -- -timeout 30m $(CRASHES)
 
+mutants: packages ## the tests' own test: one rule switched off at a time, and something must fail
+	@$(GO) run ./test/mutants
+
 torture: packages ## the long half of it (hours)
 	@CRASH=torture $(GO) run ./test/summary -- -timeout 12h $(CRASHES)
 
