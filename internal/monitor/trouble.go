@@ -126,6 +126,9 @@ func woeKey(err error) string {
 		}
 	}
 	text := err.Error()
+	if errors.As(err, new(*stallError)) {
+		return "log" + text[strings.LastIndexByte(text, ':'):]
+	}
 	if durable.Passing(err) {
 		before, _, _ := strings.Cut(text, "/")
 		return before + text[strings.LastIndexByte(text, ':')+1:]
@@ -179,10 +182,20 @@ func (s *session) current() (now []*woe) {
 	return now
 }
 
-// stalledError is a runner that waits for room.
-func stalledError(j *job) error {
-	return fmt.Errorf("%s waits for room to write its log: %w", quoteName(j.UOW), j.stalled)
+// stallError is a runner that can't write its log. It is one trouble with all the
+// others that can't.
+type stallError struct {
+	uow   string
+	errno unix.Errno
 }
+
+func (e *stallError) Error() string {
+	return quoteName(e.uow) + " waits, because its log can't be written: " + e.errno.Error()
+}
+
+func (e *stallError) Unwrap() error { return e.errno }
+
+func stalledError(j *job) error { return &stallError{j.UOW, j.stalled} }
 
 func (s *session) troubleSaid(text string) {
 	ev := s.event("trouble", "")
