@@ -28,16 +28,16 @@ run: build ## a spool in ./spool with a few examples, and the monitor in the for
 	@./docs/examples/demo.sh
 
 test: packages ## every test, with -race
-	@$(GO) run ./test/summary -- -race -timeout 10m ./...
+	@$(GO) run ./test/summary -- -count=1 -race -timeout 10m ./...
 
 crash: packages ## what every change must survive: kills, errors, crash states (15 minutes)
-	@CRASH=change $(GO) run ./test/summary -- -timeout 30m $(CRASHES)
+	@CRASH=change $(GO) run ./test/summary -- -count=1 -timeout 30m $(CRASHES)
 
 mutants: packages ## the tests' own test: one rule switched off at a time, and something must fail
 	@$(GO) run ./test/mutants
 
 torture: packages ## the long half of it (hours)
-	@CRASH=torture $(GO) run ./test/summary -- -timeout 12h $(CRASHES)
+	@CRASH=torture $(GO) run ./test/summary -- -count=1 -timeout 12h $(CRASHES)
 
 packages: # what the tests need of Debian's packages; says what is missing if not root
 	@./test/packages.sh

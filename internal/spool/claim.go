@@ -104,8 +104,17 @@ func (s *Spool) undoLink(c Claimed) error {
 
 // Adopt gives a file its second link where it lies.
 func (s *Spool) Adopt(c Claimed) (Claimed, error) {
+	// Whoever put it there did not sync it, and it may start after this commit.
+	f, _, err := s.open(c.At, c.Name)
+	if err == nil {
+		err = s.Batch.File(f)
+	}
+	if err != nil {
+		return c, err
+	}
 	c.Token = s.token()
 	s.Batch.Dir(s.Run, 0)
+	s.Batch.Dir(s.dirs[c.At], 0)
 	if err := s.dirs[c.At].Link("claim:link", c.Name, s.Run, c.Link()); err != nil {
 		return c, errors.Join(err, s.undoLink(c))
 	}
