@@ -207,6 +207,8 @@ func (p *plan) due(n int64, site Site) bool {
 	switch {
 	case n < p.n || p.site != "" && p.site != site:
 		return false
+	case p.errno == unix.EACCES && strings.HasSuffix(string(site), ":lock"):
+		return false // there it is an answer, no error: somebody else holds it
 	case p.until.IsZero():
 		return n == p.n || p.part == whole || p.span > 0 // a write it is, if need be the next
 	}

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,10 +11,17 @@ import (
 // descriptor, are not shared by two opens of one process, and can be asked
 // about without being taken, so that looking never makes a starter fail.
 
+// lockSite is the site of a lock that is taken on the way to something else: a
+// refusal means there that somebody else holds it.
+func lockSite(site Site) Site {
+	act, _, _ := strings.Cut(string(site), ":")
+	return Site(act + ":lock")
+}
+
 // Lock takes the exclusive lock of the whole file and reports whether it got it.
 func (f *File) Lock(site Site) (bool, error) {
 	lk := unix.Flock_t{Type: unix.F_WRLCK}
-	err := attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
+	err := attempt(lockSite(site), func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return false, nil
 	}
@@ -24,7 +32,7 @@ func (f *File) Lock(site Site) (bool, error) {
 // it a goroutine of its own.
 func (f *File) WaitLock(site Site) error {
 	lk := unix.Flock_t{Type: unix.F_WRLCK}
-	return fail(site, f.path, attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &lk) }))
+	return fail(site, f.path, attempt(lockSite(site), func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &lk) }))
 }
 
 // Locked reports whether somebody else holds the lock.
@@ -41,7 +49,7 @@ func (f *File) LockByte(site Site, at int64, on bool) error {
 	if on {
 		lk.Type = unix.F_WRLCK
 	}
-	err := attempt(site, func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
+	err := attempt(lockSite(site), func() error { return unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &lk) })
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return nil
 	}

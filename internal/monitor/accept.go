@@ -93,6 +93,9 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 	e.Note = nil
 	if t != nil {
 		t.admitted = s.turns
+		if !t.due.IsZero() {
+			s.order.awaitSpan(e, t, min(t.due.Sub(s.wall), s.retryDelay(u)), s.wall)
+		}
 		e.Note = t
 		if !t.expires.IsZero() {
 			s.order.awaitTime(e, t.expires)

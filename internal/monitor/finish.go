@@ -163,7 +163,7 @@ func (s *session) settleOutcome(j *job, a flow.Action) {
 		}
 		last := string(a.Outcome) + ": " + a.Text
 		j.outcome, j.to = "", j.From
-		j.text = uow.Again(a.Try, j.step.Tries, start.Add(j.retryDelay(s.conf)), last)
+		j.text = uow.Again(a.Try, j.step.Tries, start.Add(s.retryDelay(j.unit)), last)
 		j.logged = j.end == nil || j.phase != flow.Command || !strings.HasPrefix(a.Text, j.end.Text)
 		s.write(j)
 		return

@@ -150,12 +150,14 @@ func (s *session) newJob(c spool.Claimed, u *uow.Unit) *job {
 	return j
 }
 
-func (j *job) retryDelay(c *config.Config) time.Duration {
+// retryDelay is the least time between the starts of two tries.
+func (s *session) retryDelay(u *uow.Unit) time.Duration {
+	kind := s.conf.Jobs[s.kindName(u)]
 	switch {
-	case j.unit.RetryDelay != nil:
-		return *j.unit.RetryDelay
-	case j.kind != nil && j.kind.RetryDelay != nil:
-		return time.Duration(*j.kind.RetryDelay)
+	case u.RetryDelay != nil:
+		return *u.RetryDelay
+	case kind != nil && kind.RetryDelay != nil:
+		return time.Duration(*kind.RetryDelay)
 	}
-	return time.Duration(c.Job.RetryDelay)
+	return time.Duration(s.conf.Job.RetryDelay)
 }

@@ -80,6 +80,7 @@ func (s *session) look() error {
 			s.order.push(e)
 		}
 	}
+	s.order.elapsed(s.now)
 	for _, e := range s.order.clock(s.wall) {
 		// What has expired is ended though no slot is free and nothing may start.
 		if t := termsOf(e); t != nil && e.State == spool.Accepted && e.Queue != spool.Hold {

@@ -261,6 +261,7 @@ func (s *session) sleep(ctx context.Context) {
 	if t := s.order.due(); !t.IsZero() {
 		earlier(time.Now().Add(t.Sub(clock.Wall())))
 	}
+	earlier(s.order.nextSpan())
 	earlier(s.retry)
 	earlier(s.glance)
 	earlier(s.digest.due)

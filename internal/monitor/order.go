@@ -17,6 +17,7 @@ type order struct {
 	lanes map[lane]*line
 	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
 	times dueHeap                              // waiting for a time, or expiring
+	spans spanHeap                             // waiting for another try: a span, whatever the clock is set to
 }
 
 type lane struct {
@@ -206,6 +207,54 @@ func (h *dueHeap) Pop() any {
 // awaitTime has an entry asked again at a time. It may ask more than once.
 func (o *order) awaitTime(e *spool.Entry, t time.Time) {
 	heap.Push(&o.times, dueEntry{durable.Nanos(t), e})
+}
+
+// spanEntry waits by the monotonic clock as well as by the clock on the wall, and is
+// due when either says so.
+type spanEntry struct {
+	at    time.Time
+	entry *spool.Entry
+	terms *terms
+}
+
+// awaitSpan has an entry's next try wait no longer than its delay from now: a clock
+// that was wrong when STATUS was written holds nothing up.
+func (o *order) awaitSpan(e *spool.Entry, t *terms, span time.Duration, wall time.Time) {
+	t.due = wall.Add(span)
+	heap.Push(&o.spans, spanEntry{time.Now().Add(span), e, t})
+}
+
+type spanHeap []spanEntry
+
+func (h spanHeap) Len() int           { return len(h) }
+func (h spanHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h spanHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *spanHeap) Push(x any)        { *h = append(*h, x.(spanEntry)) }
+func (h *spanHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	(*h)[last] = spanEntry{}
+	*h = (*h)[:last]
+	return x
+}
+
+// elapsed puts back those whose span is over.
+func (o *order) elapsed(now time.Time) {
+	for len(o.spans) > 0 && (o.spans[0].entry.Gone || !now.Before(o.spans[0].at)) {
+		x := heap.Pop(&o.spans).(spanEntry)
+		if !x.entry.Gone && termsOf(x.entry) == x.terms {
+			x.terms.due = time.Time{}
+			o.push(x.entry)
+		}
+	}
+}
+
+// nextSpan is when the next span is over.
+func (o *order) nextSpan() time.Time {
+	if len(o.spans) == 0 {
+		return time.Time{}
+	}
+	return o.spans[0].at
 }
 
 // due is when the next of them is to be asked.
