@@ -77,9 +77,9 @@ func (s *session) recover() error {
 	if err := s.commit(); err != nil {
 		return err
 	}
+	s.sp.Until(s.noteBoot)
 	s.fault(s.flush())
 	s.fault(s.sp.ClearUp())
-	s.fault(s.noteBoot())
 	return nil
 }
 
