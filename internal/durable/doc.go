@@ -66,7 +66,7 @@ func attempt(site Site, call func() error) error {
 // attemptPart is attempt for a write; short, if not nil, says how much of it.
 func attemptPart(site Site, call func(short Short) error) error {
 	return retry(func() error {
-		switch err := at(site).(type) {
+		switch err := at(site).(type) { //nolint:errorlint // the hook's own types, never wrapped
 		case nil:
 			return call(nil)
 		case Short:

@@ -118,12 +118,12 @@ func (s *session) rewrite(c spool.Claimed) error {
 		return err
 	}
 	st, err := f.Stat()
-	if err == nil && st.Regular() {
-		if s.wentDown {
-			if err = cutZeros(f, 0); err == nil {
-				st.Size, err = sizeOf(f)
-			}
+	if err == nil && st.Regular() && s.wentDown {
+		if err = cutZeros(f, 0); err == nil {
+			st.Size, err = sizeOf(f)
 		}
+	}
+	if err == nil && st.Regular() {
 		head := min(st.Size, rewriteHead)
 		err = errors.Join(copyOver(f, 0, head), copyOver(f, max(head, st.Size-rewriteTail), st.Size))
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +41,6 @@ type stall struct {
 	say     func(text string)
 
 	quit, over chan struct{}
-	mu         sync.Mutex
 	killed     []string // names of UOWs
 }
 
