@@ -5,6 +5,7 @@ set -eu
 # package:what tells that it is there
 need='
 ansible-core:/usr/bin/ansible-playbook
+btrfs-progs:/sbin/mkfs.btrfs
 e2fsprogs:/sbin/mkfs.ext4
 openssh-client:/usr/bin/ssh
 procps:/bin/ps
@@ -13,6 +14,7 @@ strace:/usr/bin/strace
 systemd:/lib/systemd/systemd
 util-linux:/usr/bin/unshare
 vim:/usr/bin/vim
+xfsprogs:/sbin/mkfs.xfs
 '
 missing=
 for n in $need; do

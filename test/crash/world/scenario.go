@@ -49,67 +49,127 @@ func Tell(message string) string {
 // Transition is a piece of work that shows one way through the queues, small
 // enough to be interrupted everywhere.
 type Transition struct {
-	Name  string
-	Units []Unit
+	Name   string
+	Units  []Unit
+	Config string // more of the configuration
 }
 
 // Transitions are all the ways a UOW can go.
 func Transitions() []Transition {
 	return []Transition{
-		{"done", []Unit{
+		{Name: "done", Units: []Unit{
 			{"plain", "wait-q", Plain(Witness + "echo hello"), "done-q", "done: exit 0", 1},
 		}},
-		{"whole", []Unit{
+		{Name: "whole", Units: []Unit{
 			{"whole", "wait-q", Complete(Witness+"echo whole", ""), "done-q", "done: exit 0", 1},
 		}},
-		{"priority", []Unit{
+		{Name: "priority", Units: []Unit{
 			{"first", "priority-q", Plain(Witness), "done-q", "done: exit 0", 1},
 		}},
-		{"error", []Unit{
+		{Name: "error", Units: []Unit{
 			{"bad", "wait-q", Plain(Witness + "exit 2"), "error-q", "error: exit 2", 1},
 			{"after-bad", "wait-q", Plain(Witness, "AFTER :: bad\n"), "fail-q", "fail: not started: it comes after", 0},
 		}},
-		{"tries", []Unit{
+		{Name: "tries", Units: []Unit{
 			{"twice", "wait-q", Plain(Witness+`test "$MONITOR_TRY" = 2`, "TRIES :: 2\nRETRY DELAY :: 0s\n"), "done-q", "done: exit 0", 2},
 		}},
-		{"check", []Unit{
+		{Name: "check", Units: []Unit{
 			{"checked", "wait-q", Plain(Witness+`touch "$W/made"`, "CHECK :: test -e \"$W/made\"\nCLEANUP :: echo cleaned >> \"$W/cleaned\"\n"), "done-q", "done: recheck exit 0", 1},
 			{"never-right", "wait-q", Plain(Witness, "CHECK :: false\n"), "error-q", "error: recheck exit 1", 1},
 		}},
-		{"expired", []Unit{
+		{Name: "terminal", Units: []Unit{
+			{"terminal", "wait-q", Plain(Witness+"test -t 1", "TERMINAL :: yes\n"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "expired", Units: []Unit{
 			{"expired", "wait-q", Plain(Witness, "EXPIRES :: 2020-01-01T00:00:00Z\n"), "fail-q", "fail: not started: expired", 0},
 		}},
-		{"after", []Unit{
+		{Name: "after", Units: []Unit{
 			{"plain", "wait-q", Plain(Witness + "echo hello"), "done-q", "done: exit 0", 1},
 			{"after-plain", "wait-q", Plain(Witness, "AFTER :: plain\n"), "done-q", "done: exit 0", 1},
 			{"waits", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "wait-q", "", 0},
 		}},
-		{"release", []Unit{
+		{Name: "release", Units: []Unit{
 			{"kept", "hold-q", Plain(Witness), "hold-q", "", 0},
 			{"held", "hold-q", Plain(Witness), "done-q", "done: exit 0", 1},
 			{"release", "wait-q", Plain(Witness + Tell("RELEASE held")), "done-q", "done: exit 0", 1},
 		}},
-		{"hold", []Unit{
+		{Name: "hold", Units: []Unit{
 			{"parked", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "hold-q", "", 0},
 			{"hold", "wait-q", Plain(Witness + Tell("HOLD parked")), "done-q", "done: exit 0", 1},
 		}},
-		{"kill", []Unit{
+		{Name: "promote", Units: []Unit{
+			{"promoted", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "priority-q", "", 0},
+			{"promote", "wait-q", Plain(Witness + Tell("PROMOTE promoted")), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "archive", Units: []Unit{
+			{"put-away", "wait-q", strings.Replace(Complete(Witness, ""), "\n\n==== STATUS", "\nAFTER :: nobody\n\n==== STATUS", 1), "archive", "", 0},
+			{"archive", "wait-q", Plain(Witness + Tell("ARCHIVE put-away")), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "kill", Units: []Unit{
 			{"victim", "wait-q", Plain(Witness+Tell("KILL JOB victim")+"; exec sleep 60", "TIMEOUT :: 10s\n"), "fail-q", "fail: killed by request", 1},
 		}},
-		{"requeue", []Unit{
+		{Name: "requeue", Units: []Unit{
 			{"again", "wait-q", Plain(Witness), "done-q", "done: exit 0", 2},
 			{"requeue", "wait-q", Plain(Witness+Tell("REQUEUE again"), "AFTER :: again\n"), "done-q", "done: exit 0", 1},
 		}},
-		{"put back", []Unit{
+		{Name: "put back", Units: []Unit{
 			{"put-back", "wait-q", Complete(Witness+"echo anew", "done: exit 0 after 1ms, try 1"), "done-q", "done: exit 0", 1},
 		}},
-		{"names", []Unit{
+		{Name: "names", Units: []Unit{
 			{"linked", "wait-q", Plain(Witness), "done-q", "done: exit 0", 1},
 			{"namesake", "wait-q", Plain(Witness), "done-q", "done: exit 0", 1},
 			{LongName, "wait-q", Plain(Witness), "done-q", "done: exit 0", 1},
 		}},
-		{"trash", []Unit{
+		{Name: "trash", Units: []Unit{
 			{"garbage", "wait-q", "this is no unit of work\n", "trash", "", 0},
+		}},
+		{Name: "stray", Units: []Unit{
+			{"stray", "currently-executing", Complete(Witness, ""), "done-q", "done: exit 0", 1},
+			{"stray-new", "currently-executing", Plain(Witness), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "moved", Units: []Unit{
+			{"wanderer", "wait-q", Plain(Witness + `mv "$MONITOR_FILE" "$MONITOR_ROOT/hold-q/"; sleep 0.15`), "done-q", "done: exit 0", 1},
+			{"removed", "wait-q", Plain(Witness + `rm "$MONITOR_FILE"`), "done-q", "done: exit 0", 1},
+		}},
+	}
+}
+
+// Disturbances are transitions that stop the monitor, kill its runners, need a
+// configuration of their own or write much: for tests that have a spool for each
+// transition.
+func Disturbances() []Transition {
+	return []Transition{
+		{Name: "shutdown", Units: []Unit{
+			{"stops", "wait-q", Plain(Witness + Tell("SHUTDOWN") + "; sleep 0.1; echo alone"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "finish", Units: []Unit{
+			{"finishes", "wait-q", Plain(Witness + Tell("FINISH") + "; sleep 0.1"), "done-q", "done: exit 0", 1},
+			{"behind", "wait-q", Plain(Witness, "AFTER :: finishes\n"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "pause", Units: []Unit{
+			{"pauses", "wait-q", Plain(Witness + Tell("PAUSE") + "; sleep 0.05; " + Tell("RESUME")), "done-q", "done: exit 0", 1},
+			{"behind", "wait-q", Plain(Witness, "AFTER :: pauses\n"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "not running", Units: []Unit{
+			{"idle", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "wait-q", "", 0},
+			{"tells", "wait-q", Plain(Witness + Tell("KILL JOB idle") + "; " + Tell("RELOAD")), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "rotation", Config: "says_size = \"4KiB\"\nsays_keep = 2\n", Units: []Unit{
+			{"talks", "wait-q", Plain(Witness + Tell("HELP") + "; sleep 0.05; " + Tell("HELP") + "; sleep 0.05; " + Tell("CONFIG")), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "interrupted", Units: []Unit{
+			{"dies", "wait-q", Plain(Witness + `kill -9 "$PPID"; sleep 60`), "fail-q", "fail: interrupted", 1},
+			{"lives-again", "wait-q", Plain(Witness+`test -e "$W/died" || { touch "$W/died"; kill -9 "$PPID"; sleep 60; }`, "RETRY INTERRUPTED :: yes\n"), "done-q", "done: exit 0", 2},
+		}},
+		{Name: "time limits", Units: []Unit{
+			{"late", "wait-q", Plain(Witness+"exec sleep 60", "TIMEOUT :: 100ms\n"), "fail-q", "fail: timed out", 1},
+			{"silent", "wait-q", Plain(Witness+"exec sleep 60", "SILENCE :: 100ms\n"), "fail-q", "fail: silent", 1},
+		}},
+		{Name: "much", Units: []Unit{
+			{"much", "wait-q", Plain(Witness + "yes 1234567 | dd bs=64K count=18 iflag=fullblock 2>/dev/null"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "job type", Config: "[jobs.doubtful]\nprogram = [\"/bin/sh\", \"-c\", \"echo \\\"$MONITOR_UOW\\\" >> $W/ran; echo fatal: no\"]\nerror_if = ['^fatal: ']\n", Units: []Unit{
+			{"typed", "wait-q", "==== UNIT OF WORK\nJOB :: doubtful\n", "error-q", `error: output matched "^fatal: "`, 1},
 		}},
 	}
 }

@@ -1,0 +1,47 @@
+package reads
+
+import (
+	"fmt"
+	"testing"
+
+	"simplejobq/test/crash/world"
+)
+
+// The monitor ends itself at each of its operations while it has messages to act
+// upon and a UOW to accept: a kill from outside hardly ever finds it there.
+func TestKilledAtEachOperation(t *testing.T) {
+	t.Parallel()
+	const lines = 3
+	prepare := func(t *testing.T) *daemon {
+		d := newDaemon(t, world.Memory())
+		d.Sites() // of the start that made the file
+		// One of them is not understood, and to be answered all the same.
+		d.add("RESUME #k0-0\nresume #k0-1\nRESUME #k0-2\n")
+		d.Drop(world.Unit{Name: "held", Drop: "hold-q", Text: world.Plain("true")})
+		return d
+	}
+	d := prepare(t)
+	d.Once("")
+	most, kills := len(d.Sites()), 0
+	for n := 1; n <= most; n += world.Pick(4, 1, 1) {
+		d := prepare(t)
+		if d.Once(fmt.Sprint("kill:", n)) != world.Killed {
+			continue // it needed fewer this time
+		}
+		kills++
+		site := d.LastSite()
+		d.Once("")
+		a := d.account("k", 1, lines)
+		d.Once("")
+		for _, f := range append(a.faults(), a.difference(d.account("k", 1, lines))...) {
+			t.Errorf("killed at operation %d, %s: %s", n, site, f)
+		}
+		if text := d.text(); text != d.begin {
+			t.Errorf("killed at operation %d, %s: monitor_reads was not emptied: %q", n, site, text)
+		}
+	}
+	if kills < most/4 {
+		t.Errorf("%d kills at %d operations: that proves little", kills, most)
+	}
+	world.Figures(t, "monitor_reads: killed at %d of %d operations", kills, most)
+}

@@ -1,0 +1,35 @@
+package main
+
+import "slices"
+
+// table is all mutants: each a rule of durability that is off.
+var table = slices.Concat(disk, names, rounds, runs, reads, people)
+
+// The tests that know most. What sees a mutant at once comes first in its list.
+var (
+	durableTests  = suite{"internal/durable", ".", ""}
+	spoolTests    = suite{"internal/spool", ".", ""}
+	messagesTests = suite{"internal/messages", "^Test[^S]", ""} // not the shells
+	runTests      = suite{"internal/run", "Record|End|Kill|Monitor|Runner|Adopted|Fork|Left", ""}
+	powerCut      = suite{"test/crash", "^TestPowerCut$", ""}
+	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", ""}
+	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$", ""}
+	killed        = suite{"test/crash", "^TestKillMonitor$", ""}
+	killedPlain   = suite{"test/crash", "^TestKillMonitorWithoutFlags$", ""}
+	killedRunner  = suite{"test/crash", "^TestKillRunner$", ""}
+	killedBoth    = suite{"test/crash", "^TestKillBoth$", ""}
+	errorsOnce    = suite{"test/crash", "^TestFailMonitor$", ""}
+	monitorKilled = suite{"test/crash/survive", "^TestMonitorKilled$", ""}
+	runnerKilled  = suite{"test/crash/survive", "^TestRunnerKilled$", ""}
+	rebooted      = suite{"test/crash/survive", "^TestRebooted$", ""}
+	zoo           = suite{"test/crash/habits", "^TestZoo$", ""}
+	copies        = suite{"test/crash/habits", "^TestCopiesInProgress$", ""}
+	whileItWaits  = suite{"test/crash/habits", "^TestWhileItWaits$", ""}
+	whileItRuns   = suite{"test/crash/habits", "^TestWhileItRuns$", ""}
+	inALoop       = suite{"test/crash/habits", "^TestReplacedInALoop$", ""}
+	hardPlaces    = suite{"test/crash/reads", "^TestHardPlaces$", ""}
+	replaced      = suite{"test/crash/reads", "^TestReplacedWhileWritten$", ""}
+	readsKilled   = suite{"test/crash/reads", "^TestKilledAtEachOperation$", ""}
+	badBlocks     = suite{"test/crash/trouble", "^TestBadBlocks$", ""}
+	trouble       = suite{"test/crash/trouble", "^TestTroublePasses$", ""}
+)

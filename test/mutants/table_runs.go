@@ -1,0 +1,171 @@
+package main
+
+// rounds: the order of what a round does.
+var rounds = []mutant{
+	{
+		"move in the round that wrote the end", "nothing moves in the round that wrote its end (13)",
+		[]edit{{"internal/monitor/loop.go", `	s.move()
+	s.edit()
+`, `	s.edit()
+	s.move()
+`}},
+		[]suite{powerCut},
+	},
+	{
+		"fork before the commit", "claim and run record are durable, then the fork (12)",
+		[]edit{{"internal/monitor/loop.go", `	err := s.commit()
+	s.timer = false`, `	s.handOver()
+	err := s.commit()
+	s.timer = false`}},
+		[]suite{powerCut, errorsOnce},
+	},
+	{
+		"told before the commit", "told is what is on disk (6, 13)",
+		[]edit{{"internal/monitor/loop.go", `	err := s.commit()
+	s.timer = false`, `	for _, f := range s.tells {
+		f()
+	}
+	s.tells = nil
+	s.fault(s.flush())
+	err := s.commit()
+	s.timer = false`}},
+		[]suite{powerCut, errorsOnce},
+	},
+	{
+		"told after the second link went", "the second link goes last: until then an end is told once more (13)",
+		[]edit{{"internal/monitor/loop.go", `	err := s.commit()
+	s.timer = false`, `	err := s.commit()
+	if err == nil {
+		s.fault(s.sp.ClearUp())
+	}
+	s.timer = false`}},
+		[]suite{killed},
+	},
+	{
+		"second link goes at the move", "the second link goes after the commit of the move (13)",
+		[]edit{{"internal/spool/claim.go", `func (s *Spool) DropLater(c Claimed) {
+`, `func (s *Spool) DropLater(c Claimed) {
+	if s.DropSecond(c) == nil {
+		return
+	}
+`}},
+		[]suite{spoolTests, killed},
+	},
+	{
+		"moved without a STATUS", "what cannot be written is tried again, nothing moves without it (2, 21)",
+		[]edit{{"internal/monitor/finish.go", `if j.unwritten = err != nil; err != nil {`, `if err != nil && false {`}},
+		[]suite{errorsOnce, trouble},
+	},
+	{
+		"record used again at once", "a record is used again after the commit of the round that took its end (13)",
+		[]edit{
+			{"internal/monitor/launch.go", `return w.record != nil && w.job == nil && w.spent == nil`, `return w.record != nil && w.job == nil`},
+		},
+		[]suite{killed, monitorKilled},
+	},
+	{
+		"acknowledged too early", "the record is the witness until the outcome is on disk (12, 13)",
+		[]edit{{"internal/monitor/launch.go", `if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended {`, `if w.spent != nil {`}},
+		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}, errorsOnce, killedBoth},
+	},
+	{
+		"record goes with its runner", "the record is the witness until the outcome is on disk (12, 13)",
+		[]edit{{"internal/monitor/launch.go", `case w.spent != nil && w.spent.state != gone:`, `case false:`}},
+		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}},
+	},
+}
+
+// runs: what is believed of a run whose monitor or runner is gone.
+var runs = []mutant{
+	{
+		"no mark before the fork", "a run that may have begun is not begun again in silence (12)",
+		[]edit{{"internal/run/own.go", `	o.live = Live{Forked: run, Runner: o.live.Runner, RunnerStart: o.live.RunnerStart}
+	return o.writeLive()`, `	o.live = Live{Forked: "", Runner: o.live.Runner, RunnerStart: o.live.RunnerStart}
+	return o.writeLive()`}},
+		[]suite{runTests, killedRunner, runnerKilled},
+	},
+	{
+		"an end without its run id", "an end that does not carry its start's run id is no end (12)",
+		[]edit{{"internal/run/record.go", `end != nil && end.Run != s.Run`, `end != nil && false`}},
+		[]suite{runTests},
+	},
+	{
+		"a torn record is believed", "what a power cut tears the checksum shows (12)",
+		[]edit{{"internal/run/area.go", `err != nil || uint32(sum) != crc32.ChecksumIEEE(body)`, `err != nil`}},
+		[]suite{runTests, {"internal/run", "Damaged", ""}},
+	},
+	{
+		"mark of another boot", "after a power cut a missing mark proves nothing (12, 15)",
+		[]edit{{"internal/monitor/recover.go", `if run.Boot(f.start.Run) != s.boot && !f.locked {`, `if false {`},
+			{"internal/monitor/recover.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run):`}},
+		[]suite{rebooted, powerCut},
+	},
+	{
+		"an end without its log", "after a power cut an end counts with its log only (13)",
+		[]edit{{"internal/run/logged.go", `return sum == e.LogSum, nil`, `return true, nil`}, {"internal/run/logged.go", `return false, nil`, `return true, nil`}},
+		[]suite{powerCut},
+	},
+	{
+		"a STATUS without its end", "after a power cut a STATUS counts with its end only (13)",
+		[]edit{{"internal/monitor/powercut.go", `if err := s.unsay(j, log); err != nil {`, `if err := error(nil); err != nil {`}},
+		[]suite{powerCut},
+	},
+	{
+		"believed as it is in memory", "after a sync that failed a second one proves nothing (11)",
+		[]edit{{"internal/monitor/recover.go", `s.gonePast(s.rewrite(l.Claimed))`, `error(nil)`},
+			{"internal/monitor/recover.go", `s.gonePast(s.rewriteRecord(r))`, `error(nil)`}},
+		[]suite{badBlocks, powerCut},
+	},
+	{
+		"an end is not told after all", "told at least once: a crash between the commit and the telling (24)",
+		[]edit{{"internal/monitor/recover.go", `	s.journal.Tell(ev)
+	s.say("recovered", place.Name, "had ended`, `	s.say("recovered", place.Name, "had ended`}},
+		[]suite{killed},
+	},
+	{
+		"no lock on the record", "the lock of a record tells a survivor (15)",
+		[]edit{{"internal/run/own.go", `locked, err := f.Lock("record:lock")`, `locked, err := true, error(nil)`}},
+		[]suite{runTests, monitorKilled},
+	},
+	{
+		"survivors are not waited for", "locked means: a result is there or will come (15)",
+		[]edit{{"internal/monitor/recover.go", `	case f.locked:
+		j.record, j.state = f.record, alive
+		s.recovered(`, `	case f.locked && false:
+		j.record, j.state = f.record, alive
+		s.recovered(`}},
+		[]suite{monitorKilled},
+	},
+	{
+		"interrupted runs are begun again", "no second run without a word (must never happen 2)",
+		[]edit{{"internal/flow/flow.go", `case phase != Command || s.RetryInterrupted:`, `case true:`}},
+		[]suite{{"internal/flow", ".", ""}, runnerKilled},
+	},
+	{
+		"second run in silence", "no second run without a word (must never happen 2)",
+		[]edit{{"internal/monitor/launch.go", `	if j.notice != "" {
+`, `	if j.notice != "" && false {
+`}},
+		[]suite{runnerKilled},
+	},
+	{
+		"tree is left alone", "the tree is killed, then it is interrupted (15)",
+		[]edit{{"internal/monitor/launch.go", `if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {`, `if n, err := 0, error(nil); err != nil || n > 0 {`}},
+		[]suite{runnerKilled},
+	},
+	{
+		"one look at the tree", "the tree is killed, then it is interrupted (15)",
+		[]edit{{"internal/run/kill.go", `quietLooks = 3`, `quietLooks = 1`}},
+		[]suite{{"test/crash/survive", "^TestTreeThatForks$", ""}},
+	},
+	{
+		"no room for the end", "what must be written after the fork has its room before (22)",
+		[]edit{{"internal/run/own.go", `if _, err := f.WriteAt("record:fill", blanks[:], 0); err != nil {`, `if err := error(nil); err != nil {`}},
+		[]suite{{"internal/run", "FullDisk", ""}, trouble},
+	},
+	{
+		"names tell who runs", "a number counts only with the time its process was born (15)",
+		[]edit{{"internal/run/record.go", `if err != nil || p.Start != live.RunnerStart {`, `if err != nil {`}},
+		[]suite{runTests, monitorKilled},
+	},
+}
