@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -123,7 +124,13 @@ func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
 // refuse puts a file into trash and tells why.
 func (s *session) refuse(e *spool.Entry, why string) {
 	from := e.Queue
-	m, err := s.sp.Refuse(e.Queue, e.Name, why)
+	m, err := s.sp.Refuse(e, why)
+	if errors.Is(err, spool.ErrChanged) {
+		s.sp.Again(e)
+		s.more = true
+		s.fault(trouble(err, spool.ErrChanged))
+		return
+	}
 	if err != nil {
 		if err = trouble(err); err != nil {
 			s.stick(e, err, time.Second, true)

@@ -212,8 +212,8 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	}
 	done := func(err error) error { return errors.Join(err, f.Close()) }
 	head, err := s.head(f)
-	if err != nil {
-		head = nil
+	if err != nil && !errors.Is(err, uow.ErrTooLarge) {
+		return done(err)
 	}
 	field, cut := uow.StatusField(text)
 	u, err := uow.Parse(j.UOW, head)

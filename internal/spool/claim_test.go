@@ -290,7 +290,7 @@ func TestRefuse(t *testing.T) {
 		for i, text := range []string{"one\n", "two\n", "three\n"} {
 			b.drop(Wait, name, text)
 			e := b.look(Wait, name)
-			m, err := b.Refuse(Wait, name, "why "+text)
+			m, err := b.Refuse(b.look(Wait, name), "why "+text)
 			if err != nil || m.NewName != name {
 				t.Fatalf("%d: %+v %v", i, m, err)
 			}
@@ -321,7 +321,7 @@ func TestRefuseOdd(t *testing.T) {
 		if _, err := b.Read(Wait, name, everything); !errors.Is(err, ErrOdd) {
 			t.Errorf("%s was read: %v", name, err)
 		}
-		if _, err := b.Refuse(Wait, name, "odd"); err != nil {
+		if _, err := b.Refuse(b.look(Wait, name), "odd"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if gone(b.path(Trash, name)) {
@@ -337,14 +337,14 @@ func TestRefuseFaults(t *testing.T) {
 		b.drop(Wait, "a", "text\n")
 		b.look(Wait, "a")
 		faulty(t, map[durable.Site]error{site: unix.ENOSPC})
-		if _, err := b.Refuse(Wait, "a", "why"); !errors.Is(err, unix.ENOSPC) {
+		if _, err := b.Refuse(b.look(Wait, "a"), "why"); !errors.Is(err, unix.ENOSPC) {
 			t.Errorf("%s: %v", site, err)
 		}
 		durable.Fault = nil
 		b.has(Wait, "a", "text\n")
 		b.list("trash")
 		b.list(".monitor/tmp")
-		if _, err := b.Refuse(Wait, "a", "why"); err != nil {
+		if _, err := b.Refuse(b.look(Wait, "a"), "why"); err != nil {
 			t.Errorf("%s: at the second attempt: %v", site, err)
 		}
 		b.list("trash", "a", "a.why")

@@ -133,8 +133,10 @@ func (s *Spool) Fetch(act string, from Queue, name string, to Queue) (Moved, err
 	return m, err
 }
 
-// Refuse puts a file into trash, with the reason beside it.
-func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
+// Refuse puts a file into trash, with the reason beside it. It is ErrChanged if
+// another file has the name by now: that was not judged.
+func (s *Spool) Refuse(e *Entry, why string) (Moved, error) {
+	from, name := e.Queue, e.Name
 	// The reason goes first: a file in trash without one would be a riddle.
 	tmp, err := s.temporary("refuse", whyMode)
 	if err != nil {
@@ -163,14 +165,29 @@ func (s *Spool) Refuse(from Queue, name, why string) (Moved, error) {
 		return Moved{}, errors.Join(err, s.discard("refuse:remove", tmp.name))
 	}
 	// Crash window: a reason without its file; the file is refused again.
+	if !e.judged(s.dirs[from], name) {
+		return Moved{}, errors.Join(ErrChanged, s.dirs[Trash].Remove("refuse:remove", target))
+	}
 	m, err := s.move("refuse", from, name, Trash, name)
 	if err != nil {
 		return m, errors.Join(err, s.dirs[Trash].Remove("refuse:remove", target))
 	}
-	if e := s.Entry(from, name); e != nil {
-		s.leave(e)
+	if !e.judged(s.dirs[Trash], m.NewName) {
+		// Replaced in that very moment: what was taken goes back.
+		_, back := s.move("refuse", Trash, m.NewName, from, name)
+		return m, errors.Join(ErrChanged, back, s.dirs[Trash].Remove("refuse:remove", target))
 	}
+	s.leave(e)
 	return m, nil
+}
+
+// judged reports whether a name leads to what was looked at.
+func (e *Entry) judged(d *durable.Dir, name string) bool {
+	st, err := d.Stat(name)
+	if err != nil {
+		return true // whoever moves it says so
+	}
+	return st.Ino == e.Ino && (e.Odd || e.Size < 0 || st.Size == e.Size && st.Mtime == e.Mtime)
 }
 
 // Find asks a queue for a name.

@@ -103,7 +103,7 @@ func (a attack) launch(t *world.Trial) (r result, reached bool) {
 	}
 	units := x.Expect(a.of.Units, world.Disturbed{
 		Interrupted: a.has(":both") || strings.HasPrefix(a.runner, "kill"),
-		Refused:     a.has("err:") || a.has("late:"),
+		Refused:     a.has("err:") || a.has("late:") || a.has("look:"),
 		NotStarted:  strings.Contains(a.runner, "EACCES"),
 	})
 	faults := append(x.Check(units), x.Told(units)...)

@@ -105,7 +105,8 @@ var names = []mutant{
 	if err != nil {`, `if err != nil {`},
 			{"internal/spool/read.go", `if st, err = f.Stat(); err == nil && !st.Regular() {
 		err = fmt.Errorf("%s %w", f.Path(), ErrOdd)
-	}`, `st, err = f.Stat()`},
+	}`, `st, err = f.Stat()
+	_ = fmt.Sprint`},
 		},
 		[]suite{spoolTests, zoo},
 	},

@@ -65,7 +65,7 @@ var reads = []mutant{
 	},
 	{
 		"rewrites go unnoticed", "a file that was rewritten is read from its beginning (19)",
-		[]edit{{"internal/messages/source.go", `return !bytes.Equal(now, s.tail), nil`, `return false, nil`}},
+		[]edit{{"internal/messages/source.go", `return !bytes.Equal(now, s.tail), nil`, `return !bytes.Equal(now, s.tail) && false, nil`}},
 		[]suite{messagesTests},
 	},
 }
@@ -101,7 +101,7 @@ var people = []mutant{
 	{
 		"claimed whatever it is by now", "look again after the claim (16)",
 		[]edit{{"internal/spool/claim.go", `if err != nil || !now.SameContent(content.Stat) {
-		// Replaced`, `if err != nil {
+		// Replaced`, `if err != nil || now.Ino == 0 {
 		// Replaced`}},
 		[]suite{spoolTests, inALoop},
 	},
@@ -113,7 +113,7 @@ var people = []mutant{
 	{
 		"other names are written to", "a file with several links is accepted by a copy of its own (3-spool)",
 		[]edit{{"internal/spool/accept.go", `a.Line != nil || a.Content.Stat.Links > 1 {`, `a.Line != nil {`}},
-		[]suite{spoolTests},
+		[]suite{spoolTests, {"test/crash/habits", "^TestManyHardLinks$", ""}, killed},
 	},
 	{
 		"a running UOW stays where it was put", "a run is ended by KILL JOB, never by moving its file (4)",

@@ -91,7 +91,7 @@ var runs = []mutant{
 	},
 	{
 		"a torn record is believed", "what a power cut tears the checksum shows (12)",
-		[]edit{{"internal/run/area.go", `err != nil || uint32(sum) != crc32.ChecksumIEEE(body)`, `err != nil`}},
+		[]edit{{"internal/run/area.go", `err != nil || uint32(sum) != crc32.ChecksumIEEE(body)`, `err != nil || uint32(sum) == 0 && crc32.ChecksumIEEE(body) == 1`}},
 		[]suite{runTests, {"internal/run", "Damaged", ""}},
 	},
 	{
@@ -112,7 +112,7 @@ var runs = []mutant{
 	},
 	{
 		"believed as it is in memory", "after a sync that failed a second one proves nothing (11)",
-		[]edit{{"internal/monitor/recover.go", `s.gonePast(s.rewrite(l.Claimed))`, `error(nil)`},
+		[]edit{{"internal/monitor/recover.go", `s.gonePast(s.rewrite(l.Claimed))`, `map[spool.Claimed]error{}[l.Claimed]`},
 			{"internal/monitor/recover.go", `s.gonePast(s.rewriteRecord(r))`, `error(nil)`}},
 		[]suite{badBlocks, powerCut},
 	},
@@ -165,7 +165,7 @@ var runs = []mutant{
 	},
 	{
 		"names tell who runs", "a number counts only with the time its process was born (15)",
-		[]edit{{"internal/run/record.go", `if err != nil || p.Start != live.RunnerStart {`, `if err != nil {`}},
+		[]edit{{"internal/run/record.go", `if err != nil || p.Start != live.RunnerStart {`, `if err != nil || p.Start == 0 {`}},
 		[]suite{runTests, monitorKilled},
 	},
 }

@@ -113,6 +113,10 @@ func TestReplacedInALoop(t *testing.T) {
 			}
 			last := func() bool {
 				for end := time.Now().Add(patience); versions(x, r.name)[written[i]-1] == 0; time.Sleep(time.Millisecond) {
+					if st, err := os.Lstat(filepath.Join(x.Root, "trash", r.name)); err == nil && st.Mode().IsRegular() {
+						t.Errorf("%s: version %d was refused for what lay there before it: %s", r.name, written[i]-1, read(x.Root, "trash", r.name+".why"))
+						return false
+					}
 					if time.Now().After(end) {
 						t.Errorf("%s: version %d was the last of its burst and does not run\n%s", r.name, written[i]-1, x.Story())
 						return false

@@ -2,9 +2,12 @@ package logdisk
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -54,10 +57,26 @@ type Disk struct {
 // they have seen so far, on the directory dir.
 func Serve(dir string, image *Image, told Told) (*Disk, error) {
 	d := &Disk{dir: dir, image: image.Clone(), told: maps.Clone(told)}
+	// Whoever inherits the kernel's end keeps the mount waiting for answers when this
+	// process is killed.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	_, err := fs.Mount(dir, &root{disk: d}, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "logdisk", MaxWrite: 1 << 20},
 	})
-	return d, err
+	return d, errors.Join(err, closeOnExec("/dev/fuse"))
+}
+
+// closeOnExec keeps a device that is open here from child processes.
+func closeOnExec(device string) error {
+	fds, err := os.ReadDir("/proc/self/fd")
+	for _, fd := range fds {
+		if leads, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && leads == device {
+			n, _ := strconv.Atoi(fd.Name())
+			syscall.CloseOnExec(n)
+		}
+	}
+	return err
 }
 
 // Path is where the disk, or a witness's file, can be found.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -87,6 +89,10 @@ func TestServe(t *testing.T) {
 	d, err := Serve(t.TempDir(), m, Told{"seen": "before\n"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// A child must not keep the mount waiting when this process is killed.
+	if out, err := exec.Command("ls", "-l", "/proc/self/fd").Output(); err != nil || strings.Contains(string(out), "fuse") {
+		t.Errorf("%v\n%s", err, out)
 	}
 	d.Record()
 	disk, err := os.OpenFile(d.Path(Name), os.O_RDWR, 0)
