@@ -369,7 +369,7 @@ func (s *session) retire(r *run.Record) {
 		if err == nil {
 			err = r.Remove("record:remove")
 		}
-		if err != nil && !durable.Passing(err) {
+		if err != nil && !durable.Passing(err) && !errors.Is(err, fs.ErrPermission) {
 			s.fault(errors.Join(err, r.Close()))
 			return nil
 		}

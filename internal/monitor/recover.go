@@ -186,7 +186,9 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		return err
 	}
 	alive := slices.ContainsFunc(list, func(f found) bool { return f.locked && f.end == nil && f.start.Run != "" })
-	open := len(list) > 0 && (alive || list[0].end != nil || list[0].live.MayHaveRun(list[0].start.Run))
+	open := len(list) > 0 && (alive || list[0].end != nil || list[0].live.MayHaveRun(list[0].start.Run) ||
+		// The mark of the fork was not synced: after another boot its absence says nothing.
+		place.Lost && list[0].start.Run != "" && run.Boot(list[0].start.Run) != s.boot)
 	// Where STATUS tells no end, a file in an ended queue was put there by a person.
 	finished := place.Queue.Ended() && !alive && (!open || u != nil && u.Ended())
 	switch {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,6 +197,8 @@ func (b *bench) work(x *world.World, boot int) {
 	var err error
 	cmd.Path, err = exec.LookPath("unshare")
 	b.must(err)
+	// Its disk dies with this process, and it would wait for that to pass.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
 		b.Fatalf("%v\n%s", err, x.Story())
 	}

@@ -99,10 +99,23 @@ type course struct {
 
 var courses = map[string]*course{}
 
+// together lets tests of which each mostly waits do so at the same time, as long as
+// they are small.
+func together(t *testing.T) {
+	if world.At() == world.Quick {
+		t.Parallel()
+	}
+}
+
+// once is for what several tests need and the first of them finds out.
+var once sync.Mutex
+
 // dry carries the transitions out without a fault but for what the plan says of the
 // file system, and once more with every write cut short; both must go well.
 func dry(t *testing.T, plan string) *course {
 	t.Helper()
+	once.Lock()
+	defer once.Unlock()
 	if d := courses[plan]; d != nil {
 		return d
 	}

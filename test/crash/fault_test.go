@@ -181,6 +181,7 @@ func alike(of map[string][]world.Op) (n int) {
 // nothing changes its state because of it, and when it is over the same monitor
 // comes to the end everything comes to without it.
 func TestFailMonitor(t *testing.T) {
+	together(t)
 	d := dry(t, "")
 	var all []strike
 	for i, tr := range transitions {
@@ -198,6 +199,7 @@ func TestFailMonitor(t *testing.T) {
 
 // The same for the runners' calls.
 func TestFailRunner(t *testing.T) {
+	together(t)
 	d := dry(t, "")
 	var all []strike
 	for _, tr := range transitions {
@@ -218,6 +220,7 @@ func TestFailRunner(t *testing.T) {
 // The same for the recovery from a kill, at each pair of a site of the kill and one of
 // the recovery.
 func TestFailRecovery(t *testing.T) {
+	together(t)
 	d, k := dry(t, ""), killed(t, "")
 	var all []strike
 	list := kinds()
@@ -246,6 +249,7 @@ func opens(site string) bool {
 
 // A call that is carried out and fails nevertheless. An open that fails gives nothing.
 func TestFailLate(t *testing.T) {
+	together(t)
 	d := dry(t, "")
 	var all []strike
 	for i, tr := range transitions {
@@ -263,6 +267,7 @@ func TestFailLate(t *testing.T) {
 // The same where it only looks: a name that can't be asked for is no name that is
 // gone.
 func TestFailLook(t *testing.T) {
+	together(t)
 	began := time.Now()
 	looks := map[string]int{}
 	var mu sync.Mutex

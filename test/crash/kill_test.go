@@ -30,12 +30,14 @@ var killings = map[string]*kills{}
 
 func killed(t *testing.T, with string) *kills {
 	t.Helper()
+	d := dry(t, strings.TrimSuffix(with, ","))
+	once.Lock()
+	defer once.Unlock()
 	if k := killings[with]; k != nil {
 		return k
 	}
 	began := time.Now()
 	of := world.Pick[uint32](80, 1, 1)
-	d := dry(t, strings.TrimSuffix(with, ","))
 	k := &kills{sites: map[string]bool{}, pairs: map[string]pair{}}
 	c := &campaign{t: t, width: 8}
 	var mu sync.Mutex

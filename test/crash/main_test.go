@@ -81,7 +81,7 @@ func (a attack) launch(t *world.Trial) (r result, reached bool) {
 	again := last.Ending == world.Killed
 	if last.Ending == world.Failed {
 		// Without its lock no monitor may work, and it says so.
-		if again = strings.HasPrefix(r.struck[0].Site, "lock:") && last.Stderr != ""; !again {
+		if again = strings.HasPrefix(r.struck[len(r.struck)-1].Site, "lock:") && last.Stderr != ""; !again {
 			t.Errorf("the monitor gave up at %v\n%s", r.struck, x.Story())
 		}
 	}
@@ -93,6 +93,9 @@ func (a attack) launch(t *world.Trial) (r result, reached bool) {
 		r.struck = append(r.struck, struck...)
 		// A runner that goes when its monitor went: the next start takes its record.
 		again = again || len(struck) > 0 && struck[0].Site == "record:remove"
+	}
+	if a.has(":EACCES:") && x.Says("record: remove ") {
+		again = true // a refusal is not tried again; what is left goes at the next start
 	}
 	if again {
 		x.Runners = ""

@@ -148,6 +148,9 @@ func (h *hunt) green(list []mutant) (red []suite) {
 			red = append(red, s)
 		}
 	})
+	if h.ctx.Err() != nil {
+		return nil
+	}
 	h.say("%d of %d sets of tests are green without a mutant, in %v", len(suites)-len(red), len(suites), time.Since(began).Round(time.Second))
 	return red
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,6 +72,16 @@ func same(t *testing.T, v *Live) {
 	})
 }
 
+// closed waits until nothing is open: the kernel tells a moment later.
+func closed(t *testing.T, v *Live) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); v.Open() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are open", v.Open())
+		}
+	}
+}
+
 func TestServed(t *testing.T) {
 	v, dir := served(t, Rules{})
 	p := func(name string) string { return filepath.Join(dir, name) }
@@ -106,9 +117,7 @@ func TestServed(t *testing.T) {
 	}
 	step(os.Remove(p("b/sub")))
 	step(f.Close())
-	if n := v.Open(); n != 0 {
-		t.Errorf("%d are open", n)
-	}
+	closed(t, v)
 }
 
 // A number is given out again only when nobody has the file any more.
@@ -126,8 +135,7 @@ func TestInodeNumbers(t *testing.T) {
 	_, err = f.WriteString("still there")
 	ok(t, err)
 	ok(t, f.Close())
-	for v.Open() > 0 { // the kernel tells a moment later
-	}
+	closed(t, v)
 	ok(t, os.WriteFile(p("c"), nil, 0o644))
 	if stat(t, p("c")).Ino != first {
 		t.Error("a number that is free was not given out again")

@@ -3,7 +3,9 @@ package crashfs
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -55,11 +57,26 @@ func Mount(dir string) (*Disk, error) {
 		return nil, err
 	}
 	d.server = server
+	keepToOurselves()
 	go server.Serve()
 	if err := server.WaitMount(); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// keepToOurselves has no child inherit /dev/fuse, which go-fuse opens without saying
+// so: if this process is killed the disk must go with it, not wait for an answer that
+// nobody gives.
+func keepToOurselves() {
+	fds, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && to == "/dev/fuse" {
+			if fd, err := strconv.Atoi(e.Name()); err == nil {
+				unix.CloseOnExec(fd)
+			}
+		}
+	}
 }
 
 // Close unmounts. A disk that somebody still works on is detached: it goes with

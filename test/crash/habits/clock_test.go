@@ -43,11 +43,10 @@ func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	x := spool(t, world.Memory(), "slots = 12\nsettle_time = \"100ms\"\n")
 	with, set := clocked(x)
-	const waits = world.Witness + `until [ -e "$W/go" ]; do sleep 0.05; done`
-	const stubborn = world.Witness + `trap "" TERM; : > "$W/stubborn"; while :; do sleep 0.05; done`
-	runs := done("runs", "wait-q", world.Plain(waits, "TIMEOUT :: 1h\nSILENCE :: 30m\n"))
-	slow := world.Unit{Name: "slow", Drop: "wait-q", Text: world.Plain(world.Witness+"sleep 600", "TIMEOUT :: 2s\n"), End: "fail-q", Status: "fail: timed out after 2s", Runs: 1}
-	silent := world.Unit{Name: "silent", Drop: "wait-q", Text: world.Plain(world.Witness+"sleep 600", "SILENCE :: 2s\n"), End: "fail-q", Status: "fail: silent for 2s", Runs: 1}
+	const stubborn = world.Witness + `trap "" TERM; : > "$W/stubborn"; while [ -e "$W" ]; do sleep 0.05; done`
+	runs := done("runs", "wait-q", world.Plain(waitsForGo, "TIMEOUT :: 1h\nSILENCE :: 30m\n"))
+	slow := world.Unit{Name: "slow", Drop: "wait-q", Text: world.Plain(world.Witness+"sleep 60", "TIMEOUT :: 2s\n"), End: "fail-q", Status: "fail: timed out after 2s", Runs: 1}
+	silent := world.Unit{Name: "silent", Drop: "wait-q", Text: world.Plain(world.Witness+"sleep 60", "SILENCE :: 2s\n"), End: "fail-q", Status: "fail: silent for 2s", Runs: 1}
 	killed := world.Unit{Name: "killed", Drop: "wait-q", Text: world.Plain(stubborn), End: "fail-q", Status: "fail: killed by request", Runs: 1}
 	soon := done("soon", "wait-q", world.Plain(world.Witness, "NOT BEFORE :: "+stamp(20*time.Minute)+"\n"))
 	later := done("later", "wait-q", world.Plain(world.Witness, "NOT BEFORE :: "+stamp(2*time.Hour)+"\n"))

@@ -71,7 +71,7 @@ func (a absence) play(t *testing.T) {
 	what := fmt.Sprintf("%s %s, ends %v", a.way.name, a.queue, a.ends)
 	x := spool(t, world.Memory(), "slots = 2\n")
 	other := map[bool]string{true: "priority-q", false: "wait-q"}[a.queue == "wait-q"]
-	runs := done("runs", other, world.Plain(world.Witness+`until [ -e "$W/go" ]; do sleep 0.05; done`))
+	runs := done("runs", other, world.Plain(waitsForGo))
 	during, after := done("during", other, good), done("after", other, good)
 	x.Drop(runs)
 	// Something lies in it, which waits there or has ended.
@@ -152,7 +152,7 @@ func TestSpoolGoesAway(t *testing.T) {
 		t.Run(c.goes, func(t *testing.T) {
 			t.Parallel()
 			x := spool(t, world.Memory(), "slots = 2\n")
-			u := done("runs", "wait-q", world.Plain(world.Witness+`until [ -e "$W/go" ]; do sleep 0.05; done`))
+			u := done("runs", "wait-q", world.Plain(waitsForGo))
 			x.Drop(u)
 			cmd := x.Command(t.Context(), "")
 			if err := cmd.Start(); err != nil {

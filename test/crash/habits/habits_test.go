@@ -130,6 +130,13 @@ func summed(of string, n int) string {
 	return text + fmt.Sprintf("SUM :: %x\n", sha256.Sum256([]byte(text)))
 }
 
+// Commands that wait for a file of the test's; if that fails, its directory goes, and
+// they go too.
+const (
+	untilGo    = `until [ -e "$W/go" ] || ! [ -e "$W" ]; do sleep 0.05; done`
+	waitsForGo = world.Witness + untilGo
+)
+
 // done is a UOW that has to end well, having run once.
 func done(name, queue, text string) world.Unit {
 	return world.Unit{Name: name, Drop: queue, Text: text, End: "done-q", Status: "done: exit 0", Runs: 1}

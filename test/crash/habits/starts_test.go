@@ -68,7 +68,7 @@ func race(t *testing.T, b before, many int, rng *rand.Rand) (won, lost, ran int)
 	for i := range 4 {
 		command := world.Witness
 		if i < 2 && b != nobody {
-			command += `until [ -e "$W/go" ]; do sleep 0.02; done`
+			command += untilGo
 		}
 		units = append(units, done(fmt.Sprint("u", i), "wait-q", world.Plain(command)))
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,13 +12,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mount mounts an image by a loop device that goes with it.
+// Mount mounts an image by a loop device that goes with the mount. It does not use
+// mount(8), which asks all loop devices there are what they belong to, and so hangs
+// if any of them does.
 func Mount(kind, options, image, dir string) error {
-	out, err := exec.Command("mount", "-t", kind, "-o", strings.Trim("loop,"+options, ","), image, dir).CombinedOutput()
+	dev, err := attach(image)
 	if err != nil {
-		return fmt.Errorf("mount: %w: %s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("loop device for %s: %w", filepath.Base(image), err)
+	}
+	defer dev.Close() // the mount keeps it
+	if err := unix.Mount(dev.Name(), dir, kind, 0, options); err != nil {
+		return fmt.Errorf("mount %s: %w", kind, err)
 	}
 	return nil
+}
+
+// attach makes a loop device of a file, for as long as anybody has it open.
+func attach(image string) (*os.File, error) {
+	file, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	for {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, err
+		}
+		dev, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		config := unix.LoopConfig{Fd: uint32(file.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
+		if err = unix.IoctlLoopConfigure(int(dev.Fd()), &config); err == nil {
+			return dev, nil
+		}
+		if dev.Close(); !errors.Is(err, unix.EBUSY) {
+			return nil, err
+		}
+		// Somebody else was faster.
+	}
 }
 
 // Unmount syncs, for another namespace may have a copy of the mount, which then

@@ -97,7 +97,7 @@ func (e *ears) during(d time.Duration) (silence time.Duration, states []string) 
 func frozen(t *testing.T) (*course, *ears) {
 	t.Helper()
 	need(t, "fsfreeze")
-	p := image(t, 32, "ext4", "-q -F -m 0", "")
+	p := image(t, 32, "ext4", "-q -F -m 0")
 	c := newCourse(t, p)
 	// Its runner hangs in the disk when it is to be ended.
 	noisy := unit("noisy", "wait-q", "fail-q", "fail: killed by request", `echo $$ > "$W/noisy.pid"; `+writes("noisy", "never"))

@@ -23,8 +23,8 @@ type place struct {
 	dir   string // outside of it
 	mount string
 
-	again []string // mounts it
-	gone  bool     // it is not mounted
+	disk, fs string // of one that has a disk
+	gone     bool   // it is not mounted
 
 	enough  chan struct{} // closed when all inodes are given back
 	crowded chan error    // why there are no more
@@ -45,17 +45,17 @@ func newPlace(t *testing.T) *place {
 }
 
 // image is a disk of so many MiB with a file system made by mkfs, mounted.
-func image(t *testing.T, mib int64, fs, mkfs, options string) *place {
+func image(t *testing.T, mib int64, fs, mkfs string) *place {
 	t.Helper()
 	p := newPlace(t)
-	p.format(filepath.Join(p.dir, "disk"), mib, fs, mkfs, options)
+	p.format(filepath.Join(p.dir, "disk"), mib, fs, mkfs)
 	return p
 }
 
 // format makes the disk and mounts it.
-func (p *place) format(disk string, mib int64, fs, mkfs, options string) {
+func (p *place) format(disk string, mib int64, fs, mkfs string) {
 	p.t.Helper()
-	need(p.t, "mkfs."+fs, "mount")
+	need(p.t, "mkfs."+fs, "mount", "losetup")
 	err := os.WriteFile(disk, nil, 0o600)
 	if err == nil {
 		err = os.Truncate(disk, mib<<20)
@@ -64,8 +64,8 @@ func (p *place) format(disk string, mib int64, fs, mkfs, options string) {
 		p.t.Fatal(err)
 	}
 	command(p.t, append(strings.Fields("mkfs."+fs+" "+mkfs), disk)...)
-	p.again = []string{"mount", "-t", fs, "-o", "loop" + options, disk, p.mount}
-	command(p.t, p.again...)
+	p.disk, p.fs = disk, fs
+	p.mountAgain()
 	p.t.Cleanup(p.unmount)
 }
 
@@ -77,9 +77,20 @@ func (p *place) remount() {
 	p.mountAgain()
 }
 
+// mountAgain mounts the disk. Not with -o loop: that looks at the files of all loop
+// devices of the machine, and waits if one of them lies on a disk that hangs.
 func (p *place) mountAgain() {
 	p.t.Helper()
-	command(p.t, p.again...)
+	out, err := exec.Command("losetup", "--find", "--show", p.disk).Output()
+	if err != nil {
+		p.t.Fatalf("losetup: %v", err)
+	}
+	device := strings.TrimSpace(string(out))
+	out, err = exec.Command("mount", "-t", p.fs, device, p.mount).CombinedOutput()
+	// In use, it is given back with the last who uses it.
+	if detach := exec.Command("losetup", "--detach", device).Run(); err != nil || detach != nil {
+		p.t.Fatalf("mount: %v\n%s%v", err, out, detach)
+	}
 	p.gone = false
 }
 

@@ -13,15 +13,15 @@ import (
 )
 
 var troubles = []trouble{
-	{name: "no space, ext4", restart: true, stalls: true, quick: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 32, "ext4", "-q -F -m 0", "")) }},
+	{name: "no space, ext4", restart: true, stalls: true, quick: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 32, "ext4", "-q -F -m 0")) }},
 	{name: "no space, tmpfs", restart: true, stalls: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(memory(t, "size=24m")) }},
-	{name: "no space, xfs", stalls: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 300, "xfs", "-q -f", "")) }},
-	{name: "no space, btrfs", restart: true, stalls: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 128, "btrfs", "-q -f", "")) }},
-	{name: "less space than asked for", restart: true, quick: true, tells: "free_space", free: "40MiB", where: func(t *testing.T) *scene { return scarce(image(t, 96, "ext4", "-q -F -m 0", "")) }},
-	{name: "no inodes, ext4", restart: true, quick: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return crowded(image(t, 32, "ext4", "-q -F -m 0 -N 128", "")) }},
+	{name: "no space, xfs", stalls: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 300, "xfs", "-q -f")) }},
+	{name: "no space, btrfs", restart: true, stalls: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return full(image(t, 128, "btrfs", "-q -f")) }},
+	{name: "less space than asked for", restart: true, quick: true, tells: "free_space", free: "40MiB", where: func(t *testing.T) *scene { return scarce(image(t, 96, "ext4", "-q -F -m 0")) }},
+	{name: "no inodes, ext4", restart: true, quick: true, tells: "no space|disk is full", where: func(t *testing.T) *scene { return crowded(image(t, 32, "ext4", "-q -F -m 0 -N 128")) }},
 	{name: "no inodes, tmpfs", tells: "no space|disk is full", where: func(t *testing.T) *scene { return crowded(memory(t, "size=24m,nr_inodes=128")) }},
 	{name: "quota, btrfs", restart: true, stalls: true, quick: true, tells: "quota", where: quota},
-	{name: "read-only", restart: true, stalls: true, quick: true, tells: "read-only", where: func(t *testing.T) *scene { return failing(t, unix.EROFS, 0, 0) }},
+	{name: "read-only", unlocked: true, restart: true, stalls: true, quick: true, tells: "read-only", where: func(t *testing.T) *scene { return failing(t, unix.EROFS, 0, 0) }},
 	{name: "writes fail", lines: 6, restart: true, stalls: true, quick: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, unix.EIO, unix.EIO, 0) }},
 	{name: "syncs fail", lines: 6, restart: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, 0, unix.EIO, 0) }},
 	{name: "everything fails", lines: 6, restart: true, stalls: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, unix.EIO, unix.EIO, unix.EIO) }},
@@ -49,7 +49,7 @@ func crowded(p *place) *scene {
 // quota is a limit that somebody set too low, and raises.
 func quota(t *testing.T) *scene {
 	need(t, "btrfs")
-	p := image(t, 128, "btrfs", "-q -f", "")
+	p := image(t, 128, "btrfs", "-q -f")
 	top, part := p.mount, filepath.Join(p.mount, "part")
 	command(t, "btrfs", "quota", "enable", top)
 	command(t, "btrfs", "subvolume", "create", part)
@@ -100,7 +100,7 @@ func descriptors(t *testing.T) *scene {
 // immutable takes from the directories what even root needs.
 func immutable(t *testing.T) *scene {
 	need(t, "chattr")
-	p := image(t, 32, "ext4", "-q -F -m 0", "")
+	p := image(t, 32, "ext4", "-q -F -m 0")
 	all := func(flag string) func(*course) {
 		return func(c *course) { command(t, append([]string{"chattr", flag}, c.directories()...)...) }
 	}

@@ -71,6 +71,8 @@ func (x *World) passage(plans string, settled func() bool, more ...string) Passa
 			for deadline := time.Now().Add(patience / 2); !settled() && time.Now().Before(deadline) && ctx.Err() == nil; {
 				time.Sleep(20 * time.Millisecond)
 			}
+			// The trouble may outlast it, and what it kept from being cleared away.
+			time.Sleep(500 * time.Millisecond)
 			_ = cmd.Process.Signal(unix.SIGTERM) // it may have ended by itself
 		}()
 		err = cmd.Wait()
