@@ -165,6 +165,9 @@ func (s *Spool) checkVersion() error {
 	defer f.Close()
 	b := make([]byte, 64)
 	n, err := f.Read(b)
+	if durable.Passing(err) {
+		return err
+	}
 	if err != nil || string(b[:n]) != version {
 		return &LayoutError{fmt.Sprintf("%s: found %q, this monitor works on %q; use the monitor that made this spool, or move the UOWs into a new one", f.Path(), b[:n], version)}
 	}

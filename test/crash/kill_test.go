@@ -38,6 +38,9 @@ func killed(t *testing.T, with string) *kills {
 	}
 	began := time.Now()
 	of := world.Pick[uint32](80, 1, 1)
+	if with != "" {
+		of = world.Pick[uint32](80, 3, 1)
+	}
 	k := &kills{sites: map[string]bool{}, pairs: map[string]pair{}}
 	c := &campaign{t: t, width: 8}
 	var mu sync.Mutex
@@ -80,7 +83,7 @@ func killMonitor(t *testing.T, with string) {
 	c := &campaign{t: t, width: 8}
 	for _, key := range slices.Sorted(maps.Keys(k.pairs)) {
 		p := k.pairs[key]
-		if chosen(world.Pick[uint32](40, 1, 1), key) {
+		if with == "" && chosen(world.Pick[uint32](40, 1, 1), key) || with != "" && chosen(world.Pick[uint32](40, 4, 1), key) {
 			c.add(attack{of: p.first.of, plans: []string{p.first.plans[0], fmt.Sprint(with, "kill:", p.second.N)}}, nil)
 		}
 	}

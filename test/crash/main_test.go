@@ -114,7 +114,8 @@ func (a attack) launch(t *world.Trial) (r result, reached bool) {
 		faults = append(faults, x.Repeats()...)
 		faults = append(faults, a.words(x, r.struck)...)
 	}
-	x.Calm(faults, true, fmt.Sprint(r.struck))
+	// That one more start changes nothing is asked after every kill, and now and then.
+	x.Calm(faults, again || world.At() != world.Change || chosen(3, a), fmt.Sprint(r.struck))
 	return r, true
 }
 

@@ -171,9 +171,10 @@ func (b *cuts) record(t *world.Trial, w cutWork) *recorded {
 		}
 	}
 	for _, k := range w.kills {
-		b.work(x, v, w, 0, fmt.Sprint("kill:", k))
+		b.work(x, w, 0, fmt.Sprint("kill:", k))
 	}
-	b.work(x, v, w, 0, "")
+	b.work(x, w, 0, "")
+	gone(t, v)
 	return taken(w, v)
 }
 
@@ -206,16 +207,17 @@ func (b *cuts) recordRecovery(t *world.Trial, s *cutState) *recorded {
 	defer v.Drop()
 	w := s.of.cutWork
 	w.name += ", recovering"
-	b.work(diskWorld(t, v, b.dir), v, w, s.of.boot+1, "")
+	b.work(diskWorld(t, v, b.dir), w, s.of.boot+1, "")
+	gone(t, v)
 	r := taken(w, v)
 	r.before, r.boot = s.before, s.of.boot+1
 	return r
 }
 
-// work runs the monitor on the disk until it is idle or killed, and waits until its
-// runners are gone. It sees the nth boot, another than those who come later; its
-// trace goes into the log.
-func (b *cuts) work(x *world.World, v *crashfs.Live, w cutWork, nth int, fault string) {
+// work runs the monitor on the disk until it is idle or killed; its runners may live
+// on. It sees the nth boot, another than those who come later; its trace goes into the
+// log.
+func (b *cuts) work(x *world.World, w cutWork, nth int, fault string) {
 	boot := filepath.Join(b.dir, fmt.Sprint("boot-", nth))
 	if err := os.WriteFile(boot, fmt.Appendf(nil, "a0e1c2d3-0000-4000-8000-%012d\n", nth), 0o644); err != nil {
 		x.T.Fatal(err)
@@ -233,7 +235,6 @@ func (b *cuts) work(x *world.World, v *crashfs.Live, w cutWork, nth int, fault s
 	if err := cmd.Run(); err != nil && fault == "" {
 		x.T.Fatalf("%s: %v\n%s", w.name, err, x.Story())
 	}
-	gone(x.T, v)
 }
 
 // gone waits until nobody has anything open.

@@ -105,9 +105,13 @@ func (c *afterCut) explained(name string) bool {
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return reasonFor(e.Name(), name) })
 }
 
+// displaced is what a name gets that was in the way, a reason whose file was refused
+// again for one.
+var displaced = regexp.MustCompile(`~\d+$`)
+
 // reasonFor reports whether a name is that of a reason for another; a long one is cut.
 func reasonFor(why, name string) bool {
-	begin, ok := strings.CutSuffix(why, ".why")
+	begin, ok := strings.CutSuffix(displaced.ReplaceAllString(why, ""), ".why")
 	head, _, cut := strings.Cut(begin, "…")
 	return ok && (begin == name || cut && strings.HasPrefix(name, head))
 }
@@ -143,6 +147,10 @@ func (c *afterCut) toldTo(u Unit, keywords ...string) bool {
 	return false
 }
 
+// queuedAgain stands in the log of a UOW that somebody had moved back into a queue when
+// the power went, and of which nobody knows whether it had begun to run.
+const queuedAgain = " the machine went down when this was about to start, or while it ran"
+
 // placed judges a UOW that was accepted.
 func (c *afterCut) placed(u Unit, at, text string) {
 	fault := func(format string, args ...any) { c.fault(u.Name, format+"\n%s", append(args, text)...) }
@@ -160,9 +168,9 @@ func (c *afterCut) placed(u Unit, at, text string) {
 		fault("STATUS lost its room: %d bytes", len(status))
 	}
 	status = strings.TrimSpace(status)
-	interrupted := strings.Contains(log, " interrupted: ")
+	interrupted := strings.Contains(log, " interrupted: ") || strings.Contains(log, queuedAgain)
 	puts := strings.Count(log, " put back into ")
-	if !c.ends(u, at, status, interrupted) {
+	if !c.ends(u, at, status, log, interrupted) {
 		fault("is in %s with STATUS %q, want %s and %q", at, status, u.End, u.Status)
 	}
 	ran, want := c.ran[u.Name], u.Runs
@@ -171,6 +179,8 @@ func (c *afterCut) placed(u Unit, at, text string) {
 		want = 1 + puts // the message may be lost, or have come twice
 	case at == u.Drop || strings.HasPrefix(status, "fail: not started: "):
 		want = 0
+	case strings.Contains(log, queuedAgain):
+		want = u.Runs + strings.Count(log, queuedAgain)
 	case strings.Contains(u.Text, "RETRY INTERRUPTED :: yes"):
 		want = max(want, 1+strings.Count(log, " interrupted: "))
 	}
@@ -211,7 +221,7 @@ func runs(log string, ran int) (faults []string) {
 			seen[m[1]] = true
 		} else if strings.Contains(line, " put back into ") || strings.Contains(line, " was not started: ") {
 			clear(seen)
-		} else if strings.Contains(line, " interrupted: ") {
+		} else if strings.Contains(line, " interrupted: ") || strings.Contains(line, queuedAgain) {
 			said++
 			clear(seen)
 		}
@@ -224,7 +234,7 @@ func runs(log string, ran int) (faults []string) {
 
 // ends reports whether a UOW may have come there: as it would without a power cut,
 // or because one fell into its run, or into that of one it depends on.
-func (c *afterCut) ends(u Unit, at, status string, interrupted bool) bool {
+func (c *afterCut) ends(u Unit, at, status, log string, interrupted bool) bool {
 	is := func(queue, begin string) bool {
 		return at == queue && strings.HasPrefix(status, begin) && (begin != "" || status == "")
 	}
@@ -236,6 +246,8 @@ func (c *afterCut) ends(u Unit, at, status string, interrupted bool) bool {
 		return true
 	case interrupted && strings.Contains(u.Text, "CHECK :: "):
 		return is("error-q", "error: recheck exit 1") || is("done-q", "done: check exit 0")
+	case strings.Contains(log, queuedAgain) && strings.Contains(u.Text, "mv "):
+		return is("hold-q", "") || is("fail-q", "fail: interrupted")
 	case interrupted:
 		return is("fail-q", "fail: interrupted")
 	case one && is("fail-q", "fail: not started: it comes after "+after):
@@ -267,7 +279,7 @@ func (c *afterCut) strangers() {
 					c.fault(name, "somebody's file is %q, %v", b, err)
 				}
 			case unit, name == "README", strings.HasPrefix(name, ".submit-"): // cut while it dropped one
-			case q == "trash" && (strings.HasPrefix(name, "garbage.why~") || strings.HasPrefix(name, "accept-") && c.damaged(name)):
+			case q == "trash" && strings.HasPrefix(name, "accept-") && c.damaged(name):
 			case q == "trash" && slices.ContainsFunc(slices.Collect(maps.Keys(c.units)), func(u string) bool { return reasonFor(name, u) }):
 			default:
 				c.fault(name, "nobody put that into %s", q)
