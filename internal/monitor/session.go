@@ -333,7 +333,11 @@ func (s *session) close() {
 	}
 	for _, w := range s.workers {
 		<-w.runner.Done()
-		if w.record != nil {
+		switch {
+		case w.record == nil:
+		case w.job == nil && w.spent == nil && w.record.Remove("record:remove") == nil:
+			// Nobody needs it, and its runner may have been killed just now.
+		default:
 			_ = w.record.Close()
 		}
 	}
