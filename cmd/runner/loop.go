@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -44,11 +45,12 @@ type runner struct {
 // The one buffer output passes through; untouched pages of it cost nothing.
 var outputBuffer [64 << 10]byte
 
+// newRunner returns a runner with its error too: it can say why it is none.
 func newRunner(dir *durable.Dir, sock int) (*runner, error) {
 	r := &runner{dir: dir, sock: sock, buf: outputBuffer[:], umask: 0o077}
 	var err error
 	if r.sig, err = watchSignals(); err != nil {
-		return nil, err
+		return r, err
 	}
 	dropAmbient()
 	// A monitor that was given a better or worse priority of its own keeps it to
@@ -59,7 +61,7 @@ func newRunner(dir *durable.Dir, sock int) (*runner, error) {
 	}
 	unix.Umask(r.umask)
 	if r.null, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		return nil, errors.New("opening /dev/null: " + err.Error())
+		return r, fmt.Errorf("opening /dev/null: %w", err)
 	}
 	r.rec, err = run.CreateRecord(dir)
 	return r, err

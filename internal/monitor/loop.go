@@ -138,8 +138,7 @@ func (s *session) carryOut(round func() error) error {
 				s.heardBeside(st.end())
 			}
 			if said {
-				s.troubleSaid(fmt.Sprintf("the disk answered after %v", time.Since(began).Round(time.Second)))
-				fmt.Fprintf(s.Stderr, "monitor: the disk answered after %v\n", time.Since(began).Round(time.Second))
+				s.alarm(fmt.Sprintf("the disk answered after %v", time.Since(began).Round(time.Second)))
 				s.noticed = ""
 			}
 			s.notify("WATCHDOG=1")

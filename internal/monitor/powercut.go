@@ -55,24 +55,15 @@ func (s *session) unsay(j *job, f *durable.File) error {
 	return nil
 }
 
-func sizeOf(f *durable.File) (int64, error) {
-	st, err := f.Stat()
-	return st.Size, err
-}
-
 // cutZeros cuts a file back to its last byte that is not zero: zeros are what a file
 // system leaves of bytes that did not reach the disk. What no power cut was at is
-// its job's.
-func cutZeros(f *durable.File, least int64) error {
-	size, err := sizeOf(f)
-	if err != nil {
-		return err
-	}
+// its job's. It returns the size that is left.
+func cutZeros(f *durable.File, size int64) (int64, error) {
 	end := size
 	for buf := make([]byte, 64<<10); end > 0; {
 		b := buf[:min(end, int64(len(buf)))]
 		if _, err := f.ReadAt(b, end-int64(len(b))); err != nil {
-			return err
+			return size, err
 		}
 		n := len(b)
 		for n > 0 && b[n-1] == 0 {
@@ -83,10 +74,10 @@ func cutZeros(f *durable.File, least int64) error {
 			break
 		}
 	}
-	if end = max(end, least); end >= size {
-		return nil
+	if end == size {
+		return size, nil
 	}
-	return f.Truncate("recover:truncate", end)
+	return end, f.Truncate("recover:truncate", end)
 }
 
 // After a sync that failed the kernel takes the pages for written, and the next sync
@@ -119,9 +110,7 @@ func (s *session) rewrite(c spool.Claimed) error {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Regular() && s.wentDown {
-		if err = cutZeros(f, 0); err == nil {
-			st.Size, err = sizeOf(f)
-		}
+		st.Size, err = cutZeros(f, st.Size)
 	}
 	if err == nil && st.Regular() {
 		head := min(st.Size, rewriteHead)

@@ -19,6 +19,8 @@ import (
 // the only place that looks at currently-executing as a whole, and running it
 // twice changes nothing: each thing it does is one the loop may do as well.
 func (s *session) recover() error {
+	s.recovering = true
+	defer func() { s.recovering = false }()
 	// A monitor that was killed leaves names that only memory knows; nothing may
 	// be made of them before they are on disk.
 	if err := s.sp.Sync(); err != nil {
@@ -84,10 +86,12 @@ func (s *session) recover() error {
 }
 
 func (s *session) recovered(name, text string) {
-	if s.mem.recovered[name+"\x00"+text] {
-		return // by the session before this one
+	if what := name + "\x00" + text; s.recovering {
+		if s.mem.recovered[what] {
+			return // by the session before this one
+		}
+		s.mem.recovered[what] = true
 	}
-	s.mem.recovered[name+"\x00"+text] = true
 	ev := s.event("recovered", name)
 	ev.Reason = text
 	s.journal.Tell(ev)

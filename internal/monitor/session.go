@@ -82,6 +82,7 @@ func Run(ctx context.Context, cfg Config) error {
 		mem.broken(cfg.Stderr, err)
 		if s != nil && time.Since(s.began) > time.Minute {
 			back = time.Second
+			clear(mem.recovered)
 		}
 		if mem.stall != nil {
 			mem.stall.listen()
@@ -151,17 +152,18 @@ type session struct {
 	conf *config.Config // in force; RELOAD replaces it
 
 	// What it works with.
-	sp       *spool.Spool
-	works    *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
-	inbox    *messages.Inbox
-	says     *messages.Says
-	journal  *messages.Events
-	watch    *spool.Watcher
-	account  account
-	boot     string
-	wentDown bool // the machine, since a monitor last worked here
-	ids      *run.IDs
-	disk     *disk
+	sp         *spool.Spool
+	works      *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
+	inbox      *messages.Inbox
+	says       *messages.Says
+	journal    *messages.Events
+	watch      *spool.Watcher
+	account    account
+	boot       string
+	recovering bool // in recover: what the session before said is not said again
+	wentDown   bool // the machine, since a monitor last worked here
+	ids        *run.IDs
+	disk       *disk
 
 	// What comes in.
 	events chan event

@@ -102,8 +102,7 @@ func (s *session) fault(err error) {
 	if w == nil {
 		w = &woe{over: true}
 		s.trouble[key] = w
-		s.troubleSaid(text)
-		fmt.Fprintln(s.Stderr, "monitor:", text)
+		s.alarm(text)
 	}
 	w.last = time.Now()
 	if w.over {
@@ -196,6 +195,12 @@ func (e *stallError) Error() string {
 func (e *stallError) Unwrap() error { return e.errno }
 
 func stalledError(j *job) error { return &stallError{j.UOW, j.stalled} }
+
+// alarm says trouble also where nothing of the spool is needed for that.
+func (s *session) alarm(text string) {
+	s.troubleSaid(text)
+	fmt.Fprintln(s.Stderr, "monitor:", text)
+}
 
 func (s *session) troubleSaid(text string) {
 	ev := s.event("trouble", "")

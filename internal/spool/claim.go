@@ -41,7 +41,7 @@ func (s *Spool) token() string {
 // read, given to judge, linked and moved, so what runs is what was read. judge
 // says whether it is still wanted.
 func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed, err error) {
-	if err := s.present(Executing); err != nil {
+	if err := s.follow(Executing); err != nil {
 		return c, err
 	}
 	from := s.dirs[e.Queue]
@@ -210,7 +210,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, "", err
 	}
-	if err := s.present(to); err != nil {
+	if err := s.follow(to); err != nil {
 		return m, "", err
 	}
 	switch {

@@ -2,21 +2,32 @@ package spool
 
 import (
 	"errors"
-
 	"io/fs"
-	"simplejobq/internal/durable"
 
 	"golang.org/x/sys/unix"
+
+	"simplejobq/internal/durable"
+)
+
+// change is what became of a queue's directory since somebody last asked.
+type change int
+
+const (
+	stayed  change = iota
+	back           // it was away, and is in its place again
+	another        // another one has its name
 )
 
 // follow notices a directory whose path leads elsewhere by now, and opens that.
-func (s *Spool) follow(q Queue) (moved bool, err error) {
+// Before a UOW goes into a queue it is asked too: people put a full one aside and
+// make a new one.
+func (s *Spool) follow(q Queue) error {
 	replaced, err := s.dirs[q].Replaced()
 	if err != nil || (!replaced && !s.lost[q]) {
-		return false, err
+		return err
 	}
 	if err := s.There(); err != nil {
-		return false, err
+		return err
 	}
 	dir, err := s.Root.Sub(s.Name(q))
 	if err == nil && dir.Dev() != s.Root.Dev() {
@@ -25,9 +36,14 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	}
 	if err != nil {
 		s.lost[q] = true
-		return false, &GoneError{s.dirs[q].Path(), cause(err)}
+		return &GoneError{s.dirs[q].Path(), cause(err)}
 	}
-	moved = !dir.Same(s.dirs[q]) || s.lost[q]
+	switch same := dir.Same(s.dirs[q]); {
+	case !same:
+		s.changes[q] = another
+	case s.lost[q]:
+		s.changes[q] = max(s.changes[q], back)
+	}
 	s.lost[q] = false
 	// The batch may still hold the old directory; it is closed after the commit.
 	old := s.dirs[q]
@@ -36,56 +52,36 @@ func (s *Spool) follow(q Queue) (moved bool, err error) {
 	if s.index[q] != nil {
 		s.moved.follow(q, dir.Fd())
 	}
-	return moved, nil
+	return nil
 }
 
-// present makes sure that a queue's directory is the one its name leads to before a
-// UOW goes into it: people put a full one aside and make a new one.
-func (s *Spool) present(q Queue) error {
-	was := s.dirs[q]
-	moved, err := s.follow(q)
-	if moved {
-		s.followed = append(s.followed, followed{q, s.dirs[q].Same(was)})
-	}
-	return err
-}
-
-// followed is a directory that was found to be another one between two looks.
-type followed struct {
-	queue Queue
-	back  bool // it is the same one, back in its place
+// change tells once what became of a queue's directory.
+func (s *Spool) change(q Queue) change {
+	c := s.changes[q]
+	s.changes[q] = stayed
+	return c
 }
 
 // Follow looks at the directories that are not watched: a replaced one is
 // followed, and said.
-func (s *Spool) Follow() (moved, back []Queue, err error) {
+func (s *Spool) Follow() (moved, returned []Queue, err error) {
 	if err := s.There(); err != nil {
 		return nil, nil, err
 	}
-	for _, f := range s.followed {
-		if f.back {
-			back = append(back, f.queue)
-		} else {
-			moved = append(moved, f.queue)
-		}
-	}
-	s.followed = nil
 	var errs []error
 	for q := range Queues {
 		if s.index[q] != nil {
 			continue
 		}
-		was := s.dirs[q]
-		switch m, err := s.follow(q); {
-		case m && s.dirs[q].Same(was):
-			back = append(back, q)
-		case m:
+		errs = append(errs, s.follow(q))
+		switch s.change(q) {
+		case back:
+			returned = append(returned, q)
+		case another:
 			moved = append(moved, q)
-		default:
-			errs = append(errs, err)
 		}
 	}
-	return moved, back, errors.Join(errs...)
+	return moved, returned, errors.Join(errs...)
 }
 
 // There reports whether the spool is where it was. A disk that does not tell is no

@@ -73,21 +73,19 @@ func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
 		s.hints[q] = hints{}
 		s.mu.Unlock()
 		if timer || h.lost || s.lost[q] {
-			was := s.dirs[q]
-			moved, err := s.follow(q)
-			if err != nil {
+			if err := s.follow(q); err != nil {
 				errs = append(errs, err)
 				s.hint(q, func(x *hints) { x.all = true }) // still to be looked at
 				continue
 			}
-			switch {
-			case moved && s.dirs[q].Same(was):
-				found.Back = append(found.Back, q)
-				h.all = true
-			case moved:
-				found.Moved = append(found.Moved, q)
-				s.index[q].forget(&found)
-			}
+		}
+		switch s.change(q) {
+		case back:
+			found.Back = append(found.Back, q)
+			h.all = true
+		case another:
+			found.Moved = append(found.Moved, q)
+			s.index[q].forget(&found)
 		}
 		if err := s.lookAt(q, h, timer, now, &found); err != nil {
 			errs = append(errs, err)

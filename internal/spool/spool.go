@@ -70,14 +70,14 @@ type Spool struct {
 	dirs    [Queues]*durable.Dir
 	lost    [Queues]bool // the path leads elsewhere or nowhere
 
-	index    [Queues]*index
-	Batch    *durable.Batch  // what was changed since the last commit
-	after    []func() error  // what may be done once that is on disk
-	followed []followed      // since the last Follow
-	linked   map[uint64]bool // files whose second link could not be removed yet
-	seq      int             // names of temporaries
-	last     int64           // the last token
-	moved    *arrivals
+	index   [Queues]*index
+	Batch   *durable.Batch  // what was changed since the last commit
+	after   []func() error  // what may be done once that is on disk
+	changes [Queues]change  // of the directories, until they are told
+	linked  map[uint64]bool // files whose second link could not be removed yet
+	seq     int             // names of temporaries
+	last    int64           // the last token
+	moved   *arrivals
 
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
 	hints [Queues]hints
