@@ -33,6 +33,7 @@ var unsaid = map[string]string{
 	"reads done:sync":  "at the end it spares the next monitor a question, no more",
 	"reads:open":       "told in words of its own",
 	"record:open":      "of a runner that is ready when the monitor has just ended",
+	"record:lock":      "of a record that nobody needs when the monitor ends: the next start takes it",
 }
 
 // refused are those at which a refusal is the answer to a question.

@@ -219,7 +219,13 @@ func (b *cuts) recordRecovery(t *world.Trial, s *cutState) *recorded {
 // log.
 func (b *cuts) work(x *world.World, w cutWork, nth int, fault string) {
 	boot := filepath.Join(b.dir, fmt.Sprint("boot-", nth))
-	if err := os.WriteFile(boot, fmt.Appendf(nil, "a0e1c2d3-0000-4000-8000-%012d\n", nth), 0o644); err != nil {
+	// Several that work at once may see the same boot: none of them half of its id.
+	f, err := os.CreateTemp(b.dir, "boot")
+	if err == nil {
+		_, err = fmt.Fprintf(f, "a0e1c2d3-0000-4000-8000-%012d\n", nth)
+		err = errors.Join(err, f.Chmod(0o644), f.Close(), os.Rename(f.Name(), boot))
+	}
+	if err != nil {
 		x.T.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

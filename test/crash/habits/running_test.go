@@ -126,6 +126,9 @@ func whileItRuns(t *testing.T, unwatched bool) {
 		units = append(units, u)
 	}
 	looked(x, "stranger after")
+	x.Until(patience, "the second name is dealt with", func() bool {
+		return !x.There("wait-q", "linked") && !x.There("currently-executing", "linked")
+	})
 	m.stop()
 	count := x.Ran()
 	for i, a := range acts {

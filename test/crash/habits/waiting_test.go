@@ -120,7 +120,7 @@ func TestPutBack(t *testing.T) {
 		`mv done-q/$1 hold-q/; sleep 0.2; mv hold-q/$1 wait-q/`,
 		`mv done-q/$1 archive/; sleep 0.2; mv archive/$1 wait-q/`,
 		`mv done-q/$1 ..; mv ../$1 wait-q/`,
-		`cp done-q/$1 wait-q/$1; rm done-q/$1`,
+		`mv done-q/$1 ..; cp ../$1 wait-q/; rm ../$1`,
 		`sed -i 's/^PAD 0.*/PAD 0 :: edited/' done-q/$1; mv done-q/$1 wait-q/`,
 	} {
 		u := done(fmt.Sprint("again-", i), "wait-q", world.Plain(world.Witness)+lines("x", 1))

@@ -159,6 +159,18 @@ func (m *machine) stop() {
 	m.cmd = nil
 }
 
+// once has a monitor go on until nothing is left to do.
+func (m *machine) once() {
+	m.T.Helper()
+	m.launch(exec.Command(filepath.Join(m.bin, "monitor"), "--root", m.Root, "run", "--once"))
+	late := time.AfterFunc(time.Minute, func() { _ = m.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := m.cmd.Wait(); err != nil {
+		m.T.Fatalf("the last monitor: %v\n%s", err, m.Story())
+	}
+	m.cmd = nil
+}
+
 // awaitWork waits until a command runs: on a busy machine a monitor that is killed
 // before would never get to anything.
 func (m *machine) awaitWork() {
