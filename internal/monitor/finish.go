@@ -107,7 +107,7 @@ func (s *session) edit() {
 		switch {
 		case j.state == ended:
 			s.decide(j)
-		case j.state == judged && j.unwritten:
+		case j.state == judged && j.unwritten && j.claimed.Before(s.now):
 			s.write(j)
 		}
 	}
@@ -180,6 +180,12 @@ func (s *session) conclude(j *job, o flow.Outcome, text string) {
 	// the whole of the outcome, the log says it as well.
 	j.logged = j.end == nil || j.phase != flow.Command || j.typ != "" || !strings.HasPrefix(text, j.end.Text)
 	j.cleaning = j.step.Cleanup && j.commanded && !j.unstarted && !j.step.NoAct
+	if j.unstarted {
+		// Its second link was made in this round and is to be on disk before anything
+		// that only the link explains.
+		j.unwritten, s.more = true, true
+		return
+	}
 	s.write(j)
 }
 

@@ -66,6 +66,7 @@ type job struct {
 	runID     string
 	worker    *worker       // the runner that has it, nil if adopted or between two commands
 	record    *run.Record   // of an adopted run
+	keeper    int           // process number of the runner of an adopted run
 	dead      *run.Record   // of a runner that is gone: what became of its run is still to be found out
 	old       []*run.Record // of runs whose runners are gone: kept until the UOW has left
 	stop      context.CancelFunc

@@ -224,11 +224,12 @@ func (s *session) handOver() {
 		}
 		w := j.worker
 		if err := w.runner.Launch(w.spec); err != nil {
-			// It was never started: the next idle runner gets it.
+			// It was never started: the next idle runner gets it. A runner that is gone
+			// tells so, and that wakes the loop.
 			s.fault(fmt.Errorf("launch %s: %w", j.UOW, err))
 			w.job, j.worker = nil, nil
 			s.turn(j, due)
-			s.more = true
+			s.later(time.Second)
 			continue
 		}
 		s.turn(j, alive)
@@ -345,7 +346,7 @@ func (s *session) departed(w *worker, ev run.Gone) {
 	w.job, j.worker = nil, nil
 	if !ev.Reaped {
 		// It goes on alone, as if we had been restarted.
-		j.record = w.record
+		j.record, j.keeper = w.record, w.runner.PID()
 		s.await(j)
 		return
 	}

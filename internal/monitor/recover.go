@@ -339,7 +339,7 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 		j.end, j.state = f.end, ended
 		s.recovered(j.UOW, label(j)+" had been started by the last monitor, and has ended: "+f.end.Text)
 	case f.locked:
-		j.record, j.state = f.record, alive
+		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
 		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", label(j)))
 		s.await(j)
 	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
@@ -403,7 +403,7 @@ func (s *session) recoverEdited(c spool.Claimed, list []found) error {
 	case f.end != nil:
 		j.end, j.old = f.end, append(j.old, f.record)
 	case f.locked:
-		j.record, j.state = f.record, alive
+		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
 		s.await(j)
 	default:
 		j.state = alive

@@ -96,7 +96,10 @@ func Run(ctx context.Context, cfg Config) error {
 		if !goOn {
 			return nil
 		}
-		for sp, err = spool.Open(Layout(cfg.Conf)); err != nil; sp, err = spool.Open(Layout(cfg.Conf)) {
+		for sp, err = spool.Reopen(Layout(cfg.Conf), lock); err != nil; sp, err = spool.Reopen(Layout(cfg.Conf), lock) {
+			if errors.As(err, &lost) {
+				return err
+			}
 			mem.broken(cfg.Stderr, err)
 			if !pause(ctx, back, cfg) {
 				return nil
@@ -106,7 +109,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // open opens the spool and takes its lock.
-func open(cfg Config, started time.Time) (*spool.Spool, io.Closer, error) {
+func open(cfg Config, started time.Time) (*spool.Spool, *durable.File, error) {
 	sp, err := spool.Open(Layout(cfg.Conf))
 	if err != nil {
 		return nil, nil, err

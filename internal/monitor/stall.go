@@ -48,7 +48,7 @@ type stall struct {
 type reach struct {
 	uow, run string
 	runner   *run.Runner // nil: adopted; closed between two sessions
-	pid      int         // of the runner, 0: adopted
+	pid      int         // of the runner
 	record   string
 }
 
@@ -60,7 +60,7 @@ func (s *session) reachable() (list []reach) {
 		case j.worker != nil:
 			list = append(list, reach{uow: j.UOW, run: j.runID, runner: j.worker.runner, pid: j.worker.runner.PID(), record: j.worker.record.Name()})
 		case j.record != nil:
-			list = append(list, reach{uow: j.UOW, run: j.runID, record: j.record.Name()})
+			list = append(list, reach{uow: j.UOW, run: j.runID, pid: j.keeper, record: j.record.Name()})
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,7 +16,11 @@ func BootID() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking which boot this is: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	id := strings.TrimSpace(string(b))
+	if id == "" {
+		return "", errors.New("asking which boot this is: /proc/sys/kernel/random/boot_id is empty; without it no run could be told from those before a reboot")
+	}
+	return id, nil
 }
 
 // IDs hands out run ids: the boot id, a hyphen and the nanoseconds since that

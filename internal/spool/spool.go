@@ -146,6 +146,31 @@ func Open(layout Layout) (_ *Spool, err error) {
 	return s, nil
 }
 
+// Reopen is [Open] for who holds the spool's lock. What is not the spool with that
+// lock any more, or none at all, is a [LostError].
+func Reopen(layout Layout, lock *durable.File) (*Spool, error) {
+	s, err := Open(layout)
+	if err != nil {
+		// A queue's directory alone may come back.
+		if errors.As(err, new(*LayoutError)) && !IsSpool(layout.Root) {
+			err = &LostError{layout.Root}
+		}
+		return nil, err
+	}
+	mine, err := lock.Stat()
+	if err == nil {
+		var there durable.Stat
+		if there, err = s.Private.Stat("lock"); isMissing(err) || err == nil && (there.Ino != mine.Ino || there.Dev != mine.Dev) {
+			err = &LostError{layout.Root}
+		}
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
 func cause(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -130,9 +130,9 @@ var runs = []mutant{
 	{
 		"survivors are not waited for", "locked means: a result is there or will come (15)",
 		[]edit{{"internal/monitor/recover.go", `	case f.locked:
-		j.record, j.state = f.record, alive
+		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
 		s.recovered(`, `	case f.locked && false:
-		j.record, j.state = f.record, alive
+		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
 		s.recovered(`}},
 		[]suite{monitorKilled},
 	},
