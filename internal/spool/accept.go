@@ -67,6 +67,9 @@ func (s *Spool) Accept(all []*Acceptance) error {
 			a.Copied = true
 			a.Err = s.copy(a, copies)
 		}
+		if errors.Is(a.Err, ErrOdd) || errors.Is(a.Err, unix.ELOOP) { // it was a file when it was read
+			a.Err = errors.Join(ErrChanged, a.Err)
+		}
 	}
 	if err := copies.Commit("accept:sync"); err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/durable"
 )
 
@@ -64,6 +66,9 @@ func (s *Spool) open(q Queue, name string) (*durable.File, durable.Stat, error) 
 		return nil, st, err
 	}
 	f, err := s.dirs[q].Open(name)
+	if errors.Is(err, unix.ELOOP) { // it has become a link since
+		err = fmt.Errorf("%s %w", s.dirs[q].Join(name), ErrOdd)
+	}
 	if err != nil {
 		return nil, st, err
 	}

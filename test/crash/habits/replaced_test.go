@@ -137,6 +137,11 @@ func TestReplacedInALoop(t *testing.T) {
 		})
 	}
 	all.Wait()
+	for _, r := range replace {
+		x.Until(patience, "nothing is left of "+r.name, func() bool {
+			return !x.There("wait-q", r.name) && !x.There("currently-executing", r.name)
+		})
+	}
 	m.stop()
 	ran, wrote := 0, 0
 	for i, r := range replace {
