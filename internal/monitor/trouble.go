@@ -101,8 +101,10 @@ func (s *session) fault(err error) {
 	w := s.trouble[key]
 	if w == nil {
 		w = &woe{over: true}
+		if !s.saidEnough(err) {
+			s.alarm(text)
+		}
 		s.trouble[key] = w
-		s.alarm(text)
 	}
 	w.last = time.Now()
 	if w.over {
@@ -111,6 +113,26 @@ func (s *session) fault(err error) {
 		s.digest.stale = true
 		s.board.stale = true
 	}
+}
+
+// A disk that fails altogether does so in every way there is: four are told, the
+// others are only shown.
+const toldOfOne = 4
+
+// saidEnough reports whether so much was said of one errno that goes on that one
+// more place where it turns up tells nothing.
+func (s *session) saidEnough(err error) bool {
+	var errno unix.Errno
+	if !durable.Passing(err) || !errors.As(err, &errno) {
+		return false
+	}
+	n := 0
+	for _, w := range s.trouble {
+		if !w.over && w.errno == errno {
+			n++
+		}
+	}
+	return n >= toldOfOne
 }
 
 // woeKey tells whether two errors are one trouble. A full disk is one, whatever
