@@ -24,6 +24,7 @@ import (
 //	err:ERRNO:N:D       that one and all that follow within the duration D
 //	err:ERRNO:N:forever that one and all after it
 //	err:ERRNO:SITE      every call of that site
+//	err:ERRNO:SITE@D    the first call of that site, and all that follow within D
 //	late:ERRNO:N        the N-th call is carried out, and fails nevertheless
 //	look:ERRNO:N[:D]    the same for the N-th call that changes nothing
 //	looks               the trace tells those too, as "N look"
@@ -148,7 +149,11 @@ func parsePlan(word []string) (p *plan, err error) {
 		return nil, fmt.Errorf("no errno %s", errno)
 	}
 	if p.n, err = strconv.ParseInt(word[2], 10, 64); err != nil {
-		p.site, p.n, p.span = Site(strings.Join(word[2:], ":")), 1, 1<<62
+		site, span, timed := strings.Cut(strings.Join(word[2:], ":"), "@")
+		if p.site, p.n, p.span = Site(site), 1, 1<<62; timed {
+			p.span, err = time.ParseDuration(span)
+			return p, err
+		}
 		return p, nil
 	}
 	switch {
@@ -210,7 +215,7 @@ func (p *plan) due(n int64, site Site) bool {
 	case p.errno == unix.EACCES && strings.HasSuffix(string(site), ":lock"):
 		return false // there it is an answer, no error: somebody else holds it
 	case p.until.IsZero():
-		return n == p.n || p.part == whole || p.span > 0 // a write it is, if need be the next
+		return n == p.n || p.part == whole || p.span > 0 || p.site != "" // a write it is, if need be the next
 	}
 	return time.Now().Before(p.until)
 }

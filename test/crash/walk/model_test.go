@@ -15,6 +15,7 @@ import (
 // unit is one UOW, known by what it asks for, whatever it is called by now.
 type unit struct {
 	id, name string
+	former   []string // names
 	shared   bool // the name was somebody else's too, or was changed
 	kind     kind
 	text     string // as it was dropped
@@ -60,6 +61,12 @@ func isLive(queue string) bool { return slices.Contains(live, queue) }
 func ended(status string) bool {
 	word, _, _ := strings.Cut(status, ":")
 	return word == "done" || word == "error" || word == "fail"
+}
+
+// call gives it another name, which may have been somebody else's.
+func (u *unit) call(name string) {
+	u.former = append(u.former, u.name)
+	u.name, u.shared = name, true
 }
 
 // placed notes that a person or a message moved it; status is what stood there

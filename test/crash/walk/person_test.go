@@ -131,7 +131,7 @@ func (w *walk) rename() {
 	for _, p := range append([]string{q}, queues...) {
 		if u, _ := w.unit(w.in(p, other)); u != nil {
 			w.note("mv %s/%s %s (%s)", q, name, other, u.id)
-			u.name, u.shared = other, true
+			u.call(other)
 			return
 		}
 	}
@@ -154,7 +154,8 @@ func (w *walk) replace() {
 	if unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, w.in(q, name), unix.RENAME_EXCHANGE) != nil {
 		return
 	}
-	u.gone, u.name, u.shared = false, name, true
+	u.gone = false
+	u.call(name)
 	// What came out is known; it may be in nobody's way any more.
 	old, st := w.unit(tmp)
 	if old == nil {
@@ -192,7 +193,8 @@ func (w *walk) rewrite() {
 		return
 	}
 	u.kind, u.text = old.kind, strings.ReplaceAll(string(b), old.id, u.id)
-	u.gone, u.name, u.shared = false, name, true
+	u.gone = false
+	u.call(name)
 	old.gone, old.shared = true, true
 	w.inherit(u, old)
 	w.edited = append(w.edited, u, old)

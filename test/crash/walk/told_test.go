@@ -74,8 +74,18 @@ func (w *walk) runs() map[string]int {
 // or replaced while it was claimed: by its second link it has one more name then.
 func (w *walk) kept(u *unit) bool {
 	said := w.said(0)
-	return strings.Contains(said, "  recovered  "+shown(u.name)+"  was removed by somebody before it ran") ||
-		strings.Contains(said, "  trouble   "+shown(u.name)+"  its file was removed or replaced while it ran")
+	return u.saidIn(said, "recovered", "was removed by somebody before it ran") || u.saidIn(said, "trouble ", "its file was removed or replaced while it ran")
+}
+
+// saidIn reports whether something was said of it, by any name it ever had: it may
+// have been claimed by another than it has now.
+func (u *unit) saidIn(said, word, text string) bool {
+	for _, name := range append([]string{u.name}, u.former...) {
+		if strings.Contains(said, "  "+word+"  "+shown(name)+"  "+text) {
+			return true
+		}
+	}
+	return false
 }
 
 var repeated = regexp.MustCompile(`  answer +(?:"[^"]*"  |\S+  )?#(m\d+) a crash left it unclear`)
@@ -95,7 +105,7 @@ func (w *walk) lookBack() {
 	}
 	for _, u := range w.units {
 		// Of one that was stolen the claim may have come to nothing.
-		if u.stolen && w.kills > 0 || strings.Contains(said, "  recovered  "+shown(u.name)+"  had been moved to ") {
+		if u.stolen && w.kills > 0 || u.saidIn(said, "recovered", "had been moved to ") {
 			u.vague, u.loose = true, true
 		}
 	}
