@@ -69,6 +69,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 			}
 			if ev.Action == "fail" {
 				fmt.Fprintf(stdout, "%s", strings.Join(said[key], ""))
+				// What its process died of it said in a test that has no end.
+				for unended, output := range said {
+					if strings.HasPrefix(unended, ev.Package+" ") && unended != key {
+						fmt.Fprintf(stdout, "%s", strings.Join(output, ""))
+					}
+				}
 			}
 			continue
 		}
