@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"time"
 
 	"simplejobq/internal/clock"
@@ -98,7 +99,8 @@ func (l *jobLog) try(b []byte) []byte {
 	if err != nil {
 		_ = errors.As(err, &l.why)
 	}
-	if err != nil && !durable.Passing(err) {
+	// A right that was taken away may be given back, as room may come.
+	if err != nil && !durable.Passing(err) && !errors.Is(err, fs.ErrPermission) {
 		l.lost = true
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -27,7 +28,7 @@ func (r *runner) start(now time.Time) {
 	case err == nil && j.phase == running:
 	case err == nil: // the log's first line waits for room
 		j.again = j.log.again
-	case durable.Passing(err):
+	case durable.Passing(err) || errors.As(err, new(recordError)):
 		j.again = now.Add(startRetry)
 		if j.headed && !j.excused {
 			j.excused = true
@@ -38,6 +39,11 @@ func (r *runner) start(now time.Time) {
 		j.phase = closing
 	}
 }
+
+// recordError is trouble with the runner's own record: none of its command's making.
+type recordError struct{ error }
+
+func (e recordError) Unwrap() error { return e.error }
 
 // prepare opens the log and writes its first line, once.
 func (r *runner) prepare(now time.Time) error {
@@ -73,7 +79,7 @@ func (r *runner) fork() error {
 	// which is not true but never starts anything twice.
 	if err := r.rec.Forking(j.spec.Run); err != nil {
 		unix.Close(out)
-		return err
+		return recordError{err}
 	}
 	if r.umask != j.spec.Umask {
 		r.umask = j.spec.Umask

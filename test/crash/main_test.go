@@ -90,6 +90,9 @@ func (a attack) launch(t *world.Trial) (r result, reached bool) {
 			return r, false
 		}
 		struck := world.Passage{Ops: x.RunnerOps()}.Struck()
+		if len(struck) == 0 && !strings.HasPrefix(a.runner, "kill") {
+			return r, false // what was to be written by half was no write
+		}
 		r.struck = append(r.struck, struck...)
 		// A runner that goes when its monitor went: the next start takes its record.
 		again = again || len(struck) > 0 && struck[0].Site == "record:remove"

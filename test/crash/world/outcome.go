@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,8 @@ type Disturbed struct {
 	Refused     bool // what a message asked for may honestly have been answered with "not done"
 	NotStarted  bool // what a runner needs was refused to it
 }
+
+var notStarted = regexp.MustCompile(`(?m)^fail: (check |recheck )?not started: `)
 
 // Expect is what has to become of the units after that: as it stands there, but for
 // those whose end shows what was done to them, and those that depend on these.
@@ -32,16 +35,15 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 			// Killed between the mark and the fork it may not have run at all.
 			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: interrupted: ", min(ran[u.Name], u.Runs)
 			hit = true
-			if q := x.Root + "/done-q/" + u.Name; u.Name == "namesake" && x.read(q) == somebodys {
-				_ = os.Remove(q) // the two did not meet; it is as it was
-			}
+			x.unmet(u)
 		case d.Interrupted && again > 0 && x.There("error-q", u.Name) && strings.Contains(u.Text, "\nCHECK :: "):
 			// CHECK decides what an interrupted COMMAND did.
 			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: recheck exit ", min(ran[u.Name], u.Runs)
 			hit = true
-		case d.NotStarted && x.There("fail-q", u.Name) && strings.Contains(text, "\nfail: not started: ") && strings.Contains(text, "permission denied"):
-			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: not started: ", min(ran[u.Name], u.Runs)
+		case d.NotStarted && x.There("fail-q", u.Name) && notStarted.MatchString(text) && strings.Contains(text, "permission denied"):
+			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: ", min(ran[u.Name], u.Runs)
 			hit = true
+			x.unmet(u)
 		case d.Interrupted && again > 0 && ran[u.Name] <= u.Runs+again:
 			units[i].Runs = ran[u.Name] // each of them was announced
 			hit = true
@@ -64,6 +66,14 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 		}
 	}
 	return units
+}
+
+// unmet removes what a unit's name was taken by, if the two did not meet and it is as
+// it was.
+func (x *World) unmet(u Unit) {
+	if q := x.Root + "/done-q/" + u.Name; u.Name == "namesake" && x.read(q) == somebodys {
+		_ = os.Remove(q)
+	}
 }
 
 // text is a unit's, wherever it is.
