@@ -16,7 +16,7 @@ import (
 type unit struct {
 	id, name string
 	former   []string // names
-	shared   bool // the name was somebody else's too, or was changed
+	shared   bool     // the name was somebody else's too, or was changed
 	kind     kind
 	text     string // as it was dropped
 	at       string // the queue a person or a message put it into last
