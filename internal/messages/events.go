@@ -133,6 +133,9 @@ func eventLine(ev Event) []byte {
 	return append(b, '\n')
 }
 
+// Written reports whether all that was told is in the file.
+func (e *Events) Written() bool { return len(e.lines.queue) == 0 }
+
 // Full is [Says.Full].
 func (e *Events) Full() bool { return e.lines.full() }
 

@@ -84,7 +84,7 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	s.tells = append(s.tells, func() {
 		s.journal.Tell(ev)
 		s.say("accepted", e.Name, text)
-		s.sp.After(func() error { return s.sp.Told(e, a.Enqueued) })
+		s.onceTold = append(s.onceTold, func() { s.sp.After(func() error { return s.sp.Told(e, a.Enqueued) }) })
 	})
 }
 

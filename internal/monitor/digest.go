@@ -82,6 +82,9 @@ func (s *session) writeDigest(last bool) error {
 			s.digest.stale = true // the last line of output changes without a round
 		}
 		if !s.digest.stale {
+			if !s.digest.due.After(now) {
+				s.digest.due = time.Time{}
+			}
 			return nil
 		}
 		if next := s.digest.written.Add(interval); now.Before(next) {

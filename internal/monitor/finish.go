@@ -26,7 +26,7 @@ func (s *session) unsettledEnds() bool {
 // move takes UOWs whose STATUS is on disk to where it leads.
 func (s *session) move() {
 	for _, j := range s.jobs {
-		if j.state == judged && !j.unwritten { // the commit of the last round covers it
+		if j.state == judged && !j.unwritten && j.written < s.turns { // the commit of a round before this one covers it
 			if j.cleaning && j.phase != flow.Cleanup {
 				j.phase = flow.Cleanup
 				s.turn(j, due)
@@ -68,6 +68,9 @@ func (s *session) depart(j *job) {
 			s.say("trouble", j.UOW, strange)
 		}
 		s.tellEnded(j, m)
+		if j.to.Ended() {
+			s.onceTold = append(s.onceTold, func() { s.sp.DropLater(j.Claimed) })
+		}
 	})
 }
 
@@ -203,6 +206,7 @@ func (s *session) write(j *job) {
 		s.later(time.Second)
 		return
 	}
+	j.written = s.turns
 	if !j.cleaning {
 		s.vacate(j)
 	}
@@ -331,7 +335,12 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 	if s.jobs[claim.Ino] != nil {
 		return // on its way already
 	}
-	if claim, err = s.sp.Adopt(claim); err != nil {
+	if claim, err = s.sp.Adopt(claim, c.Stat); err != nil {
+		if trouble(err, spool.ErrChanged) == nil {
+			s.sp.Again(e)
+			s.more = true
+			return
+		}
 		s.fault(err)
 		s.postpone(e)
 		return

@@ -78,6 +78,7 @@ type job struct {
 	commanded bool   // COMMAND was started in some try
 	cleaning  bool   // the outcome stands, CLEANUP runs before it leaves
 	unwritten bool   // STATUS could not be written: tried again
+	written   int64  // in which round STATUS was
 	logged    bool   // the outcome is to stand in the log too
 	vacated   bool   // its slot is free again
 	unstarted bool   // never got a slot: expired, or what it comes after failed
@@ -102,6 +103,10 @@ func (s *session) turn(j *job, to state) {
 	s.fault(&TransitionError{j.UOW, j.state, to})
 	j.state = to
 }
+
+// owesCleanup reports whether its CLEANUP is still to be started: until then the
+// record of the command before it alone tells that there is something to clean up.
+func (j *job) owesCleanup() bool { return j.state == judged && j.cleaning && j.phase != flow.Cleanup }
 
 // enter counts a job as executing.
 func (s *session) enter(j *job) {

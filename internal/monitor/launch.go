@@ -37,9 +37,13 @@ func (s *session) start() {
 		s.fault(s.sweepRecords())
 	}
 	for _, j := range s.jobs {
-		if j.state == due && !s.prepare(j) {
+		if j.state != due {
+			continue
+		}
+		if s.idleWorker() == nil {
 			return
 		}
+		s.prepare(j)
 	}
 	if s.slots >= s.conf.Slots || s.order.empty() || s.mayStart(true) != "" {
 		return
@@ -62,7 +66,7 @@ func (s *session) start() {
 func (s *session) awaitsRunner() bool {
 	for _, w := range s.workers {
 		if w.record == nil || w.spent != nil {
-			return s.slots < s.conf.Slots && s.mayStart(false) == "" && s.next() != nil
+			return s.slots < s.conf.Slots && s.mayStart(false) == "" && !s.order.empty()
 		}
 	}
 	return false
@@ -245,7 +249,7 @@ func (s *session) handOver() {
 	for _, w := range s.workers {
 		// A UOW that is still to get its next command, or its outcome written, has
 		// no witness of its last one but this record.
-		if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended {
+		if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended && !w.spent.owesCleanup() {
 			s.fault(w.runner.Ack(w.spentRun))
 			w.spent = nil
 			s.more = true

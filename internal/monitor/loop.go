@@ -202,8 +202,7 @@ func (s *session) tell() error {
 		s.fault(s.flush())
 		s.fault(s.messagesDone())
 		s.fault(s.post())
-		// Second links go last: until then a crash has the end told once more.
-		s.fault(s.sp.ClearUp())
+		s.clearUp()
 		s.fault(s.writeDigest(false))
 		return nil
 	})
@@ -212,6 +211,18 @@ func (s *session) tell() error {
 		s.notify("STATUS=" + text)
 	}
 	return err
+}
+
+// clearUp does what waited for the commit. Marks and second links go last, when all
+// is told: until then a crash has what they stand for told once more.
+func (s *session) clearUp() {
+	if s.journal.Written() {
+		for _, f := range s.onceTold {
+			f()
+		}
+		s.onceTold = nil
+	}
+	s.fault(s.sp.ClearUp())
 }
 
 // flushMany keeps lines that are many at once from being too many to be kept.
@@ -315,7 +326,7 @@ func (s *session) absorb(ctx context.Context) {
 		}
 	}
 	if ctx.Err() != nil {
-		s.stop = stopping
+		s.stopAs(stopping)
 	}
 	if s.stop == stopping && s.stopped.IsZero() {
 		s.stopped = time.Now()
@@ -348,7 +359,7 @@ func (s *session) reload() error {
 		s.journal.Tell(e)
 		return err
 	}
-	s.conf = next
+	s.conf, s.mem.conf = next, next
 	s.order.reopen()
 	s.sp.Overlook()
 	s.journal.Tell(s.event("reloaded", ""))
@@ -369,6 +380,10 @@ func fixed(old, next *config.Config) error {
 	}
 	return nil
 }
+
+// stopAs is how the monitor is to end. A session that follows on a broken disk knows
+// it too.
+func (s *session) stopAs(how stopKind) { s.stop, s.mem.stop = how, how }
 
 // done is ctx's channel, until it was heard: then the loop ends by itself.
 func done(ctx context.Context, stop stopKind) <-chan struct{} {

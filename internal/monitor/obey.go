@@ -63,6 +63,11 @@ func (s *session) messagesDone() error {
 func (s *session) obey(l messages.Line) {
 	m, err := messages.Parse(l.Text)
 	m.Again = l.Again
+	// While a disk fails one session after the other reads the same lines: they are
+	// acted upon again, and that is said once.
+	defer func() { s.hush = false }()
+	s.hush = l.Again && s.mem.answered[l.Text]
+	s.mem.answered[l.Text] = l.Again
 	ev := s.event("message", "")
 	ev.Reason = m.Raw
 	s.journal.Tell(ev)
@@ -93,11 +98,11 @@ func (s *session) obey(l messages.Line) {
 		}
 		s.answer(m, "", strings.TrimRight(b.String(), "\n"))
 	case "SHUTDOWN":
-		s.stop = stopping
+		s.stopAs(stopping)
 		s.answer(m, "", fmt.Sprintf("stopping; %d running UOWs go on under their runners", s.slots))
 	case "FINISH":
 		if s.stop == running {
-			s.stop = draining
+			s.stopAs(draining)
 		}
 		s.answer(m, "", fmt.Sprintf("nothing new starts; stopping when %d running UOWs have ended", s.slots))
 	case "PAUSE", "RESUME":
@@ -146,6 +151,9 @@ func againWords(keyword string) string {
 
 // answer is what the sender reads, with the tag it was sent with.
 func (s *session) answer(m messages.Message, name, text string) {
+	if s.hush {
+		return
+	}
 	if m.ID != "" {
 		text = "#" + m.ID + " " + strings.ReplaceAll(text, "\n", "\n#"+m.ID+" ")
 	}

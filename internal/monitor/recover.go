@@ -81,7 +81,7 @@ func (s *session) recover() error {
 	}
 	s.sp.Until(s.noteBoot)
 	s.fault(s.flush())
-	s.fault(s.sp.ClearUp())
+	s.clearUp()
 	return nil
 }
 
@@ -126,6 +126,7 @@ func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.opened = append(s.opened, r)
 		f := found{record: r}
 		// The lock first: a runner that lets go in between has written its end.
 		if f.locked, err = r.Locked(); err != nil {
@@ -203,6 +204,7 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		if err != nil {
 			return err
 		}
+		s.sp.DropLater(c)
 		s.recovered(c.UOW, "was removed by somebody before it ran; its last link is in "+s.sp.Name(spool.Trash)+" as "+quoteName(m.NewName))
 		return nil
 	case place.Lost, place.Queue == spool.Executing:
@@ -215,7 +217,7 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		} else {
 			s.recovered(c.UOW, "was moved to "+s.sp.Name(place.Queue)+" by somebody before it ran")
 		}
-		s.sp.DropLater(c)
+		s.onceTold = append(s.onceTold, func() { s.sp.DropLater(c) })
 		return nil
 	case open && place.Queue.Ended(): // it leaves from there when its run has ended
 	case open:

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,9 +81,15 @@ func Run(ctx context.Context, cfg Config) error {
 		// can be believed: look again from the beginning. Running commands go on
 		// under their runners, and are adopted.
 		mem.broken(cfg.Stderr, err)
+		if mem.stop == stopping {
+			// What a broken disk does not take now is no reason to stay.
+			sp.Close()
+			return nil
+		}
 		if s != nil && time.Since(s.began) > time.Minute {
 			back = time.Second
 			clear(mem.recovered)
+			clear(mem.answered)
 		}
 		if mem.stall != nil {
 			mem.stall.listen()
@@ -190,6 +197,7 @@ type session struct {
 	spare   []*work         // work directories that no job uses
 	hireAt  time.Time       // no runner is started before
 	sweep   bool            // one ended before it was ready: its record is left
+	opened  []*run.Record   // by the recovery, which may have come to nothing
 
 	// Records whose runners are just exiting, and how long they are waited for.
 	retiring sync.WaitGroup
@@ -197,10 +205,11 @@ type session struct {
 	hurry    context.CancelFunc
 
 	// What this round leaves to be done after the commit.
-	tells  []func() // what is told
-	launch []*job   // what is handed to runners
-	more   bool     // there is work for another round right away
-	broken error    // a sync failed: nothing remembered can be believed
+	tells    []func() // what is told
+	onceTold []func() // what has to wait until that is written, too
+	launch   []*job   // what is handed to runners
+	more     bool     // there is work for another round right away
+	broken   error    // a sync failed: nothing remembered can be believed
 
 	// When and whether.
 	turns   int64     // rounds of this session
@@ -216,6 +225,7 @@ type session struct {
 	stop    stopKind
 	stopped time.Time // when stopping began
 	paused  bool
+	hush    bool // the message was answered by a session before this one
 	ready   readiness
 	gates   map[string]gated // `process` of job types
 
@@ -243,7 +253,7 @@ const (
 
 func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *session, err error) {
 	s := &session{
-		Config: cfg, conf: cfg.Conf, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
+		Config: cfg, conf: cmp.Or(mem.conf, cfg.Conf), stop: mem.stop, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
 	}
@@ -362,6 +372,9 @@ func (s *session) close() {
 	}
 	for _, w := range s.spare {
 		_ = w.dir.Close()
+	}
+	for _, r := range s.opened { // most are closed by now
+		_ = r.Close()
 	}
 	_ = s.board.close()
 	for _, d := range []*durable.Dir{s.works} {

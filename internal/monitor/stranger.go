@@ -1,6 +1,9 @@
 package monitor
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"strconv"
 
 	"simplejobq/internal/durable"
@@ -57,16 +60,30 @@ func (s *session) stranger(n durable.Name) {
 		s.tellMoved(m, "")
 		return
 	}
+	ran := false
+	why := "a unit of work that nobody had started lay in " + s.sp.Name(spool.Executing)
+	if s.replaces(n.Name) {
+		why = "was replaced by another file while it runs, by an editor perhaps; that file counts as newly dropped"
+	} else if u.Complete() && u.Status.Kind == "" {
+		if ran, err = s.hasRun(n.Name, int64(len(c.Head)), c.Stat.Size); err != nil {
+			s.fault(trouble(err))
+			return
+		}
+	}
 	free := s.slots < s.conf.Slots && s.mayStart(true) == "" && s.names[n.Name] == nil && s.kindCloses(s.kindName(u)) == ""
 	if free && u.Complete() && u.Status.Kind == "" && c.Stat.Links == 1 {
 		claim := spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Priority, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: durable.Nanos(u.Enqueued)}
-		claim, err := s.sp.Adopt(claim)
+		claim, err := s.sp.Adopt(claim, c.Stat)
 		if err != nil {
-			s.fault(err)
+			s.fault(trouble(err, spool.ErrChanged))
 			return
 		}
 		j := s.newJob(claim, u)
 		s.enter(j)
+		if ran {
+			s.interruptedStranger(j)
+			return
+		}
 		a := flow.Begin(j.step, j.try)
 		if a.Do == flow.End {
 			s.settleOutcome(j, a)
@@ -77,13 +94,10 @@ func (s *session) stranger(n durable.Name) {
 		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
 		return
 	}
-	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
-	why := "a unit of work that nobody had started lay in " + s.sp.Name(spool.Executing)
-	for _, j := range s.jobs {
-		if j.Name == n.Name && j.At == spool.Executing {
-			why = "was replaced by another file while it runs, by an editor perhaps; that file counts as newly dropped"
-		}
+	if ran {
+		return // when there is a slot: it is told then what became of it
 	}
+	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
 	m, err := s.sp.Fetch("stranger", spool.Executing, n.Name, spool.Priority)
 	if err != nil {
 		s.fault(trouble(err))
@@ -92,6 +106,60 @@ func (s *session) stranger(n durable.Name) {
 	s.more = true
 	s.recovered(n.Name, why+"; it is in "+s.sp.Name(spool.Priority)+" now")
 	s.tellMoved(m, "")
+}
+
+// replaces reports whether a file has the name of a UOW that runs.
+func (s *session) replaces(name string) bool {
+	for _, j := range s.jobs {
+		if j.Name == name && j.At == spool.Executing {
+			return true
+		}
+	}
+	return false
+}
+
+// hasRun reports whether the log of a UOW without an outcome tells of a run since it was
+// put back last: a spool that was copied, or whose .monitor/run somebody cleared, has
+// no other trace of it.
+func (s *session) hasRun(name string, head, size int64) (bool, error) {
+	if size <= head {
+		return false, nil
+	}
+	f, err := s.sp.Dir(spool.Executing).Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	b := make([]byte, min(size-head, logTail))
+	n, err := f.ReadAt(b, size-int64(len(b)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	ran := size-head > logTail // the last of our lines may be further up
+	for line := range bytes.Lines(b[:n]) {
+		if bytes.HasPrefix(line, []byte("---- ")) {
+			ran = !bytes.Contains(line, []byte(" put back into "))
+		}
+	}
+	return ran, nil
+}
+
+// So much of a log is looked at for the last line of ours.
+const logTail = 1 << 20
+
+// interruptedStranger ends, or starts again with a word, what was started by a monitor
+// of which there is no trace but the log.
+func (s *session) interruptedStranger(j *job) {
+	const text = "interrupted: it had been started, and nothing is left that tells what became of it"
+	s.recovered(j.UOW, text)
+	if j.step.RetryInterrupted {
+		j.notice = text + "; started again"
+		j.phase = flow.Begin(j.step, j.try).Phase
+		s.more = true
+		return
+	}
+	s.turn(j, judged)
+	s.conclude(j, flow.Fail, text)
 }
 
 // endedQueue is the queue of an outcome.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"simplejobq/internal/clock"
+	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -33,13 +34,16 @@ type woe struct {
 type memory struct {
 	trouble   map[string]*woe
 	recovered map[string]bool
-	cause     string // of the end of the last session, until it is said
-	before    bool   // there was a session that could work
-	stall     *stall // listens between two sessions
+	cause     string          // of the end of the last session, until it is said
+	before    bool            // there was a session that could work
+	conf      *config.Config  // that a RELOAD brought
+	stop      stopKind        // what was asked for
+	answered  map[string]bool // messages a session before this one may have acted upon, and this one did again
+	stall     *stall          // listens between two sessions
 }
 
 func newMemory() *memory {
-	return &memory{trouble: map[string]*woe{}, recovered: map[string]bool{}}
+	return &memory{trouble: map[string]*woe{}, recovered: map[string]bool{}, answered: map[string]bool{}}
 }
 
 // broken notes why a session ended. The next one says it; until there is one, only

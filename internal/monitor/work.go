@@ -108,8 +108,7 @@ func (s *session) workFor(j *job) (*work, error) {
 			// A job left what can't be removed, a mount say: set aside.
 			s.fault(errors.Join(err, w.dir.Close()))
 		}
-		// A name no other session used: an adopted run may still work in its own.
-		w, err := s.openWork("w" + strconv.FormatInt(time.Now().UnixNano(), 36))
+		w, err := s.openWork(freshWork())
 		if err == nil {
 			err = w.clear(true)
 		}
@@ -125,11 +124,21 @@ func (s *session) workFor(j *job) (*work, error) {
 			return nil, err
 		}
 	}
-	if fresh {
-		return j.work, j.work.clear(j.try == 1)
+	if !fresh {
+		return j.work, nil
 	}
-	return j.work, nil
+	err := j.work.clear(j.try == 1)
+	if err == nil || durable.Passing(err) {
+		return j.work, err
+	}
+	// A try before this one left what can't be removed: set aside.
+	s.fault(errors.Join(err, j.work.dir.Close()))
+	j.work, err = s.openWork(freshWork())
+	return j.work, err
 }
+
+// freshWork is a name no other session used: an adopted run may still work in its own.
+func freshWork() string { return "w" + strconv.FormatInt(time.Now().UnixNano(), 36) }
 
 // releaseWork takes back the work directory of a job that left its slot.
 func (s *session) releaseWork(j *job, again bool) {

@@ -102,14 +102,17 @@ func (s *Spool) undoLink(c Claimed) error {
 	return err
 }
 
-// Adopt gives a file its second link where it lies.
-func (s *Spool) Adopt(c Claimed) (Claimed, error) {
+// Adopt gives a file its second link where it lies, if it is what was read.
+func (s *Spool) Adopt(c Claimed, read durable.Stat) (Claimed, error) {
 	// Whoever put it there did not sync it, and it may start after this commit.
-	f, _, err := s.open(c.At, c.Name)
-	if err == nil {
-		err = s.Batch.File(f)
-	}
+	f, st, err := s.open(c.At, c.Name)
 	if err != nil {
+		return c, err
+	}
+	if !st.SameContent(read) {
+		return c, errors.Join(ErrChanged, f.Close())
+	}
+	if err := s.Batch.File(f); err != nil {
 		return c, err
 	}
 	c.Token = s.token()
@@ -117,6 +120,10 @@ func (s *Spool) Adopt(c Claimed) (Claimed, error) {
 	s.Batch.Dir(s.dirs[c.At], 0)
 	if err := s.dirs[c.At].Link("claim:link", c.Name, s.Run, c.Link()); err != nil {
 		return c, errors.Join(err, s.undoLink(c))
+	}
+	// The name may have become another file's meanwhile.
+	if now, err := s.Run.Stat(c.Link()); err != nil || now.Ino != c.Ino {
+		return c, errors.Join(ErrChanged, err, s.undoLink(c))
 	}
 	return c, nil
 }
@@ -204,7 +211,8 @@ func (s *Spool) Open(site durable.Site, c Claimed) (*durable.File, error) {
 }
 
 // Finish moves a UOW to where its end leads, from wherever people put it. strange
-// says what was found if it was not in its place.
+// says what was found if it was not in its place. Of one that has ended the second
+// link stays until DropLater.
 func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error) {
 	place, err := s.Where(c)
 	if err != nil {
@@ -233,7 +241,13 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	if err != nil {
 		return m, strange, err
 	}
-	s.DropLater(c)
+	if to.Ended() {
+		// Its second link goes when its end was told: until then a crash has that
+		// told once more.
+		s.linked[c.Ino] = true
+	} else {
+		s.DropLater(c)
+	}
 	if s.index[to] != nil {
 		st, err := s.dirs[to].Stat(m.NewName)
 		if err != nil {
@@ -244,7 +258,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	return m, strange, nil
 }
 
-// DropLater removes a second link once its end is on disk and was told.
+// DropLater removes a second link with what waits for the commit. Its end was told.
 func (s *Spool) DropLater(c Claimed) {
 	s.Until(func() error {
 		err := s.DropSecond(c)

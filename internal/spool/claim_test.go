@@ -157,6 +157,7 @@ func TestFinish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			b.DropLater(claimed)
 			b.commit()
 			if (strange != "") != c.strange {
 				t.Errorf("said %q", strange)
@@ -215,7 +216,9 @@ func TestFinishFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.has(Done, "a", "text\n")
-	b.list(".monitor/run", c.Link()) // until the move is durable
+	b.commit()
+	b.list(".monitor/run", c.Link()) // until the end was told
+	b.DropLater(c)
 	b.commit()
 	b.list(".monitor/run")
 }
@@ -370,5 +373,29 @@ func TestPutTakesTheSuffix(t *testing.T) {
 	}
 	if _, err := b.Put("message", m.Entry, Wait); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a missing one: %v", err)
+	}
+}
+
+// What is read from the directories at start is on disk before anything is made of it:
+// all of them are synced, and one that can't be is an error.
+func TestSyncAtStart(t *testing.T) {
+	b := newBox(t)
+	synced := 0
+	durable.Fault = func(site durable.Site) error {
+		if site == "start:sync" {
+			synced++
+		}
+		return nil
+	}
+	t.Cleanup(func() { durable.Fault = nil })
+	if err := b.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if want := int(Queues) + 2; synced != want {
+		t.Errorf("%d directories are synced, want %d", synced, want)
+	}
+	faulty(t, map[durable.Site]error{"start:sync": unix.EIO})
+	if err := b.Sync(); !errors.Is(err, unix.EIO) {
+		t.Errorf("%v", err)
 	}
 }

@@ -170,7 +170,12 @@ func (s *Spool) Refuse(e *Entry, why string) (Moved, error) {
 	}
 	m, err := s.move("refuse", from, name, Trash, name)
 	if err != nil {
-		return m, errors.Join(err, s.dirs[Trash].Remove("refuse:remove", target))
+		// A network file system may have done it nevertheless, and what lies there keeps
+		// its reason.
+		if st, there, look := s.Find(Trash, name); look == nil && !(there && st.Ino == e.Ino) {
+			err = errors.Join(err, s.dirs[Trash].Remove("refuse:remove", target))
+		}
+		return m, err
 	}
 	if !e.judged(s.dirs[Trash], m.NewName) {
 		// Replaced in that very moment: what was taken goes back.

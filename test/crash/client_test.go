@@ -177,3 +177,27 @@ func TestWaitSyncs(t *testing.T) {
 		}
 	})
 }
+
+// Exit 0 of `submit` says that file and name are on disk: each of the two syncs is
+// there, in its place, and one that fails is no exit 0.
+func TestSubmitSyncs(t *testing.T) {
+	var order []string
+	world.Try(t, "submit", func(t *world.Trial) {
+		for n := 1; ; n++ {
+			x := world.Fresh(t, world.Transition{})
+			out, struck, err := x.Client(fmt.Sprint("err:EIO:", n), clients[0].args(x)...)
+			if len(struck) == 0 {
+				break
+			}
+			if strings.HasSuffix(struck[0].Site, ":sync") && err == nil {
+				t.Errorf("%v failed, and it ended with 0: %q", struck, out)
+			}
+			order = append(order, struck[0].Site)
+		}
+	})
+	text := strings.Join(order, " ")
+	before, after, renamed := strings.Cut(text, "submit:rename")
+	if !renamed || !strings.Contains(before, "submit:sync") || !strings.Contains(after, "submit:sync") {
+		t.Errorf("submit does %q: a sync is missing before or after its rename", order)
+	}
+}

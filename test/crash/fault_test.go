@@ -44,6 +44,10 @@ var refused = map[string]string{
 	"finish:time": "somebody else's file keeps the time it has, and is looked at again",
 	"finish:open": "a job took the right to write from its own file",
 	"log:open":    "a job took the right to write from its own file",
+
+	"recover:open":    "what may not be written to never had anything of ours that is to be written once more",
+	"recover:rewrite": "what may not be written to never had anything of ours that is to be written once more",
+	"recover:time":    "what may not be written to never had anything of ours that is to be written once more",
 }
 
 // How long "for ever" is: then the cause is gone, and the same monitor has to go on.

@@ -13,7 +13,7 @@ var (
 	runTests      = suite{"internal/run", "Record|End|Kill|Monitor|Runner|Adopted|Fork|Left", ""}
 	powerCut      = suite{"test/crash", "^TestPowerCut$", ""}
 	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", ""}
-	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$", ""}
+	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}
 	killed        = suite{"test/crash", "^TestKillMonitor$", ""}
 	killedPlain   = suite{"test/crash", "^TestKillMonitorWithoutFlags$", ""}
 	killedRunner  = suite{"test/crash", "^TestKillRunner$", ""}

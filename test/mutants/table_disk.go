@@ -43,7 +43,7 @@ var disk = []mutant{
 	{
 		"no sync at start", "queue directories are synced before anything read from them is acted upon (9)",
 		[]edit{{"internal/spool/claim.go", `errs = append(errs, s.dirs[q].Sync("start:sync"))`, `_ = q`}},
-		[]suite{powerCut},
+		[]suite{spoolTests, powerCut},
 	},
 	{
 		"claimed without a sync", "a user's file is synced before it is claimed: cp did not (7)",

@@ -65,7 +65,7 @@ var rounds = []mutant{
 	},
 	{
 		"acknowledged too early", "the record is the witness until the outcome is on disk (12, 13)",
-		[]edit{{"internal/monitor/launch.go", `if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended {`, `if w.spent != nil {`}},
+		[]edit{{"internal/monitor/launch.go", `if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended && !w.spent.owesCleanup() {`, `if w.spent != nil {`}},
 		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}, errorsOnce, killedBoth},
 	},
 	{

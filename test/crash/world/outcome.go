@@ -55,14 +55,14 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 	for i, u := range units {
 		// What it waited for did not happen.
 		switch {
+		case d.Refused && x.There("fail-q", u.Name) && strings.Contains(x.mustText(u), "\nfail: timed out"):
+			units[i].End, units[i].Status = "fail-q", "fail: timed out"
 		case x.There(u.End, u.Name):
 			units[i].Runs = min(ran[u.Name], units[i].Runs)
 		case x.There(u.Drop, u.Name):
 			units[i].End, units[i].Status, units[i].Runs = u.Drop, "", 0
 		case x.There("fail-q", u.Name) && strings.Contains(x.mustText(u), "\nfail: not started: it comes after"):
 			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: not started: it comes after", 0
-		case d.Refused && x.There("fail-q", u.Name) && strings.Contains(x.mustText(u), "\nfail: timed out"):
-			units[i].End, units[i].Status = "fail-q", "fail: timed out"
 		}
 	}
 	return units
