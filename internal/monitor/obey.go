@@ -228,6 +228,15 @@ func (s *session) transfer(t target, to spool.Queue, fits only) string {
 		}
 		return "not done: it is executing; KILL JOB ends it"
 	}
+	if t.entry != nil && s.first {
+		// A crash may have left half of this very move.
+		q, healed, err := s.sp.Twin(t.entry)
+		s.fault(err)
+		if healed {
+			s.healed(t.entry, q)
+			t = target{queue: q, name: t.name}
+		}
+	}
 	if why := fits(t.queue); why != "" {
 		return fmt.Sprintf("not done: %s (it is in %s)", why, s.sp.Name(t.queue))
 	}
