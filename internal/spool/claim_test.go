@@ -399,3 +399,26 @@ func TestSyncAtStart(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Asking who holds the lock takes nothing: a monitor that starts meanwhile gets it.
+func TestAskingTakesNothing(t *testing.T) {
+	b := newBox(t)
+	first, err := b.Lock("pid 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil { // the file is there, and nobody holds it
+		t.Fatal(err)
+	}
+	if who, err := b.Watched(); who != "" || err != nil {
+		t.Errorf("%q, %v", who, err)
+	}
+	second, err := b.Lock("pid 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if who, err := b.Watched(); who != "pid 2" || err != nil {
+		t.Errorf("%q, %v", who, err)
+	}
+}

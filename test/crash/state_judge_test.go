@@ -31,7 +31,9 @@ func (b *cuts) judgeAll(states iter.Seq[*cutState], bad func()) {
 		})
 	}
 	for s := range states {
-		next <- s
+		if next <- s; hunting && b.bad.Load() > 0 {
+			break
+		}
 	}
 	close(next)
 	todo.Wait()

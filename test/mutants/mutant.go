@@ -25,14 +25,14 @@ func (m mutant) dirName() string { return strings.ReplaceAll(m.name, " ", "-") }
 // the table is looked at again when the code changes.
 type edit struct{ file, before, after string }
 
-// suite is some tests of a package; level is CRASH, where only more than the sample
-// can see a mutant.
-type suite struct{ pkg, run, level string }
+// suite is some tests of a package; more is a variable of the environment by which
+// they try more than the sample, where only that can see a mutant.
+type suite struct{ pkg, run, more string }
 
 func (s suite) String() string {
 	text := s.pkg + " " + s.run
-	if s.level != "" {
-		text = "CRASH=" + s.level + " " + text
+	if s.more != "" {
+		text = s.more + " " + text
 	}
 	return text
 }

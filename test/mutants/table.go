@@ -12,6 +12,7 @@ var (
 	messagesTests = suite{"internal/messages", "^Test[^S]", ""} // not the shells
 	runTests      = suite{"internal/run", "Record|End|Kill|Monitor|Runner|Adopted|Fork|Left", ""}
 	powerCut      = suite{"test/crash", "^TestPowerCut$", ""}
+	powerCuts     = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes"}
 	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", ""}
 	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}
 	killed        = suite{"test/crash", "^TestKillMonitor$", ""}

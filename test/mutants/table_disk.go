@@ -5,12 +5,12 @@ var disk = []mutant{
 	{
 		"no fsync of files", "a file's bytes are durable before anybody is told (6, 7)",
 		[]edit{{"internal/durable/file.go", `func() error { return unix.Fsync(f.fd) }`, `func() error { return nil }`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"no fsync of directories", "a name is durable before anybody is told (6)",
 		[]edit{{"internal/durable/dir.go", `func() error { return unix.Fsync(d.fd) }`, `func() error { return nil }`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"no syncfs", "one commit at the end of a round (13)",
@@ -43,7 +43,7 @@ var disk = []mutant{
 	{
 		"no sync at start", "queue directories are synced before anything read from them is acted upon (9)",
 		[]edit{{"internal/spool/claim.go", `errs = append(errs, s.dirs[q].Sync("start:sync"))`, `_ = q`}},
-		[]suite{spoolTests, powerCut},
+		[]suite{spoolTests, powerCut, powerCuts},
 	},
 	{
 		"claimed without a sync", "a user's file is synced before it is claimed: cp did not (7)",
@@ -52,12 +52,12 @@ var disk = []mutant{
 		}`, `} else {
 			f.Close()
 		}`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"copies take their names unsynced", "a new file is synced before it has its name (6)",
 		[]edit{{"internal/spool/accept.go", `copies.Commit("accept:sync")`, `error(nil)`}},
-		[]suite{spoolTests, powerCut},
+		[]suite{spoolTests, powerCut, powerCuts},
 	},
 	{
 		"wait tells without a sync", "who says that a UOW ended has synced the directory it lies in (24)",
@@ -83,12 +83,12 @@ var disk = []mutant{
 		}
 	}
 	return f.Close()`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"start record is not part of the commit", "claim and run record are durable, then the fork (12)",
 		[]edit{{"internal/monitor/launch.go", `		err = s.covered(w)
 `, ``}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 }

@@ -132,7 +132,7 @@ var names = []mutant{
 	{
 		"healing is off", "one file under two names is healed: the later state wins (8)",
 		[]edit{{"internal/monitor/look.go", `s.sp.Twin(e)`, `spool.Wait, false, error(nil)`}},
-		[]suite{killedPlain},
+		[]suite{{"test/crash/habits", "^TestTwoNames$", ""}},
 	},
 	{
 		"no lock", "one monitor on one spool (14)",

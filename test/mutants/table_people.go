@@ -20,7 +20,7 @@ var reads = []mutant{
 		[]edit{{"internal/messages/mark.go", `	if err == nil {
 		err = m.file.Sync(site("sync"))
 	}`, ``}},
-		[]suite{messagesTests, powerCut},
+		[]suite{messagesTests, powerCut, powerCuts},
 	},
 	{
 		"done before it is done", "a message is acted upon, then marked (19)",

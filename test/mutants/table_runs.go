@@ -9,7 +9,7 @@ var rounds = []mutant{
 `, `	s.edit()
 	s.move()
 `}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"fork before the commit", "claim and run record are durable, then the fork (12)",
@@ -17,7 +17,7 @@ var rounds = []mutant{
 	s.timer = false`, `	s.handOver()
 	err := s.commit()
 	s.timer = false`}},
-		[]suite{powerCut, errorsOnce},
+		[]suite{powerCut, errorsOnce, powerCuts},
 	},
 	{
 		"told before the commit", "told is what is on disk (6, 13)",
@@ -29,7 +29,7 @@ var rounds = []mutant{
 	s.fault(s.flush())
 	err := s.commit()
 	s.timer = false`}},
-		[]suite{powerCut, errorsOnce},
+		[]suite{powerCut, errorsOnce, powerCuts},
 	},
 	{
 		"told after the second link went", "the second link goes last: until then an end is told once more (13)",
@@ -61,7 +61,7 @@ var rounds = []mutant{
 		[]edit{
 			{"internal/monitor/launch.go", `return w.record != nil && w.job == nil && w.spent == nil`, `return w.record != nil && w.job == nil`},
 		},
-		[]suite{killed, monitorKilled},
+		[]suite{killed, monitorKilled, powerCuts},
 	},
 	{
 		"acknowledged too early", "the record is the witness until the outcome is on disk (12, 13)",
@@ -98,23 +98,23 @@ var runs = []mutant{
 		"mark of another boot", "after a power cut a missing mark proves nothing (12, 15)",
 		[]edit{{"internal/monitor/recover.go", `if run.Boot(f.start.Run) != s.boot && !f.locked {`, `if false {`},
 			{"internal/monitor/recover.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run):`}},
-		[]suite{rebooted, powerCut},
+		[]suite{rebooted, powerCut, powerCuts},
 	},
 	{
 		"an end without its log", "after a power cut an end counts with its log only (13)",
 		[]edit{{"internal/run/logged.go", `return sum == e.LogSum, nil`, `return true, nil`}, {"internal/run/logged.go", `return false, nil`, `return true, nil`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"a STATUS without its end", "after a power cut a STATUS counts with its end only (13)",
 		[]edit{{"internal/monitor/powercut.go", `if err := s.unsay(j, log); err != nil {`, `if err := error(nil); err != nil {`}},
-		[]suite{powerCut},
+		[]suite{powerCut, powerCuts},
 	},
 	{
 		"believed as it is in memory", "after a sync that failed a second one proves nothing (11)",
 		[]edit{{"internal/monitor/recover.go", `s.gonePast(s.rewrite(l.Claimed))`, `map[spool.Claimed]error{}[l.Claimed]`},
 			{"internal/monitor/recover.go", `s.gonePast(s.rewriteRecord(r))`, `error(nil)`}},
-		[]suite{badBlocks, powerCut},
+		[]suite{badBlocks, powerCut, powerCuts},
 	},
 	{
 		"an end is not told after all", "told at least once: a crash between the commit and the telling (24)",

@@ -165,3 +165,33 @@ func race(t *testing.T, b before, many int, rng *rand.Rand) (won, lost, ran int)
 	}
 	return 1, lost, len(units)
 }
+
+// One file under one name in two queues, as a crash between link and unlink leaves it:
+// it is one UOW. The later state has it, it runs once or, having ended, not at all.
+func TestTwoNames(t *testing.T) {
+	t.Parallel()
+	x := spool(t, world.Memory(), "")
+	text := world.Complete(world.Witness, "")
+	ended := world.Complete(world.Witness, "done: exit 0 after 1ms, try 1")
+	for _, c := range []struct{ name, text, at, also string }{
+		{"queued", text, "wait-q", "priority-q"},
+		{"held", text, "wait-q", "hold-q"},
+		{"ended", ended, "done-q", "wait-q"},
+		{"failed", ended, "fail-q", "priority-q"},
+	} {
+		x.Drop(world.Unit{Name: c.name, Drop: c.at, Text: c.text})
+		if err := os.Link(filepath.Join(x.Root, c.at, c.name), filepath.Join(x.Root, c.also, c.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.Once("")
+	ran := x.Ran()
+	for name, want := range map[string]struct {
+		runs  int
+		queue string
+	}{"queued": {1, "done-q"}, "held": {1, "done-q"}, "ended": {0, "done-q"}, "failed": {0, "fail-q"}} {
+		if places := x.Places(name); ran[name] != want.runs || len(places) != 1 || places[0] != want.queue {
+			t.Errorf("%s: ran %d times, is in %q; want %d and %s\n%s", name, ran[name], places, want.runs, want.queue, x.Story())
+		}
+	}
+}
