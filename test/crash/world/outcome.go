@@ -78,10 +78,12 @@ func (x *World) unmet(u Unit) {
 
 // text is a unit's, wherever it is.
 func (x *World) text(u Unit) (text, queue string) {
-	for _, q := range x.Places(u.Name) {
-		return x.read(filepath.Join(x.Root, q, u.Name)), q
+	for _, queue = range x.Places(u.Name) {
+		if text = x.read(filepath.Join(x.Root, queue, u.Name)); text != somebodys {
+			break
+		}
 	}
-	return "", ""
+	return text, queue
 }
 
 // Accepted reports whether a unit's file has all its sections.
