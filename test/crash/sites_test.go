@@ -14,7 +14,11 @@ import (
 )
 
 // unmet are the sites that these tests do not reach, and why.
-var unmet = map[string]string{}
+var unmet = map[string]string{
+	"clear:keep":       "a file that was saved in the microseconds of an exchange in which the monitor died: internal/spool puts one there",
+	"recover:status":   "only after a power cut: TestPowerCut cuts its recoveries as well",
+	"recover:truncate": "only after a power cut: TestPowerCut cuts its recoveries as well",
+}
 
 var literal = regexp.MustCompile(`"([a-z][a-z-]*(?: [a-z]+)*:[a-z]+)"`)
 
