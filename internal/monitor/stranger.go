@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strconv"
 
 	"simplejobq/internal/durable"
@@ -60,7 +61,7 @@ func (s *session) stranger(n durable.Name) {
 		s.tellMoved(m, "")
 		return
 	}
-	ran := false
+	ran := nothingRan
 	why := "a unit of work that nobody had started lay in " + s.sp.Name(spool.Executing)
 	if s.replaces(n.Name) {
 		why = "was replaced by another file while it runs, by an editor perhaps; that file counts as newly dropped"
@@ -80,9 +81,12 @@ func (s *session) stranger(n durable.Name) {
 		}
 		j := s.newJob(claim, u)
 		s.enter(j)
-		if ran {
+		switch ran {
+		case brokeOff:
 			s.interruptedStranger(j)
 			return
+		case hadEnded:
+			j.notice = "lay in " + s.sp.Name(spool.Executing) + " without an outcome; nobody knows of the run above any more; started anew"
 		}
 		a := flow.Begin(j.step, j.try)
 		if a.Do == flow.End {
@@ -94,7 +98,7 @@ func (s *session) stranger(n durable.Name) {
 		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
 		return
 	}
-	if ran {
+	if ran == brokeOff {
 		return // when there is a slot: it is told then what became of it
 	}
 	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
@@ -118,31 +122,52 @@ func (s *session) replaces(name string) bool {
 	return false
 }
 
-// hasRun reports whether the log of a UOW without an outcome tells of a run since it was
-// put back last: a spool that was copied, or whose .monitor/run somebody cleared, has
-// no other trace of it.
-func (s *session) hasRun(name string, head, size int64) (bool, error) {
+// traces are what the log of a UOW without an outcome tells of its runs, since it was
+// put back last.
+type traces int
+
+const (
+	nothingRan traces = iota
+	brokeOff          // one began, and of its end there is no word
+	hadEnded          // one began and ended
+)
+
+// hasRun looks for traces of a run that nothing else tells of: in a spool that was
+// copied, or whose .monitor/run somebody cleared.
+func (s *session) hasRun(name string, head, size int64) (traces, error) {
 	if size <= head {
-		return false, nil
+		return nothingRan, nil
 	}
 	f, err := s.sp.Dir(spool.Executing).Open(name)
 	if err != nil {
-		return false, err
+		return nothingRan, err
 	}
 	defer f.Close()
 	b := make([]byte, min(size-head, logTail))
 	n, err := f.ReadAt(b, size-int64(len(b)))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
+		return nothingRan, err
 	}
-	ran := size-head > logTail // the last of our lines may be further up
+	ran := nothingRan
+	if size-head > logTail { // the last of our lines may be further up
+		ran = brokeOff
+	}
 	for line := range bytes.Lines(b[:n]) {
-		if bytes.HasPrefix(line, []byte("---- ")) {
-			ran = !bytes.Contains(line, []byte(" put back into "))
+		switch {
+		case !bytes.HasPrefix(line, []byte("---- ")):
+		case bytes.Contains(line, []byte(" put back into ")):
+			ran = nothingRan
+		case endLine.Match(line):
+			ran = hadEnded
+		default:
+			ran = brokeOff
 		}
 	}
 	return ran, nil
 }
+
+// endLine is how the last line of a run in the log looks.
+var endLine = regexp.MustCompile(`^---- \S+ (\[\S+\] )?(try \d+( of \d+)?( \w+)?: (exit \d+|killed by \S+|timed out|silent for|not started|interrupted)|done: |error: |fail: )`)
 
 // So much of a log is looked at for the last line of ours.
 const logTail = 1 << 20

@@ -73,6 +73,7 @@ func workloads(rng *rand.Rand) (all []cutWork) {
 		{name: "fsync, no exchange", rules: crashfs.Rules{NoExchange: true}},
 		{name: "syncfs, no exchange", syncfs: true, rules: crashfs.Rules{NoExchange: true}},
 		{name: "syncfs, copied in", syncfs: true, copied: true},
+		{name: "fsync, copied in", copied: true},
 	}
 	add := func(name string, units []world.Unit, v cutWork, kills ...int) {
 		for _, k := range kills {
@@ -86,6 +87,7 @@ func workloads(rng *rand.Rand) (all []cutWork) {
 		for i, tr := range list {
 			add(tr.Name, tr.Units, variants[1])
 			add(tr.Name, tr.Units, variants[[]int{0, 2, 4}[i%3]])
+			add(tr.Name, tr.Units, variants[5])
 			add(tr.Name, tr.Units, variants[i%2], 20+rng.IntN(60))
 		}
 		return all

@@ -108,7 +108,7 @@ var runs = []mutant{
 	{
 		"a STATUS without its end", "after a power cut a STATUS counts with its end only (13)",
 		[]edit{{"internal/monitor/powercut.go", `if err := s.unsay(j, log); err != nil {`, `if err := error(nil); err != nil {`}},
-		[]suite{powerCut, powerCuts},
+		[]suite{{"test/crash/survive", "^TestStatusWithoutEnd$", ""}},
 	},
 	{
 		"believed as it is in memory", "after a sync that failed a second one proves nothing (11)",
@@ -146,7 +146,7 @@ var runs = []mutant{
 		[]edit{{"internal/monitor/launch.go", `	if j.notice != "" {
 `, `	if j.notice != "" && false {
 `}},
-		[]suite{runnerKilled},
+		[]suite{killed, runnerKilled},
 	},
 	{
 		"tree is left alone", "the tree is killed, then it is interrupted (15)",

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +41,44 @@ func TestEndWithoutStatus(t *testing.T) {
 	kill()
 	m.Once("")
 	m.Settled(units, "its runner died, then its monitor, with the end unwritten")
+}
+
+// A power cut kept the STATUS of a commit whose end it did not keep: the run is said to
+// have been interrupted, and that STATUS is gone before another run begins. If it
+// stood there still, whatever became of that would be taken for the first one's
+// success.
+func TestStatusWithoutEnd(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a machine within the machine (namespaces) needs root")
+	}
+	t.Parallel()
+	m := newMachine(t)
+	runs := func() int { return m.Ran()["one"] }
+	m.Drop(world.Unit{Name: "one", Drop: "wait-q", Text: world.Plain(world.Witness+"sleep 300", "RETRY INTERRUPTED :: yes\n")})
+	m.boot()
+	m.Until(30*time.Second, "it runs", func() bool { return runs() == 1 })
+	m.kill()
+	path := filepath.Join(m.Root, "currently-executing", "one")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := strings.Replace(string(text), "\n==== STATUS\n"+strings.Repeat(" ", 40), "\n==== STATUS\n"+fmt.Sprintf("%-40s", "done: exit 0 after 1ms, try 1"), 1)
+	if told == string(text) {
+		t.Fatalf("no room for a STATUS in %q", text)
+	}
+	if err := os.WriteFile(path, []byte(told), 0o644); err != nil { // in place
+		t.Fatal(err)
+	}
+	m.boot()
+	m.Until(30*time.Second, "it runs again", func() bool { return runs() == 2 })
+	if text, err = os.ReadFile(path); err != nil || strings.Contains(string(text), "\ndone: ") {
+		t.Errorf("it runs, and its STATUS tells an end: %v\n%s", err, text)
+	}
+	if !strings.Contains(string(text), "interrupted: the machine went down while it ran; started again") {
+		t.Errorf("its second run has no reason in\n%s", text)
+	}
+	m.kill()
 }
 
 // A tree that forks and forks off while it is looked for: who is listed has ended

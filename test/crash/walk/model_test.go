@@ -178,7 +178,7 @@ func (w *walk) wanted(u *unit) []string {
 // judge looks at the text itself.
 func (u *unit) judge(p place, ran int) (faults []string) {
 	_, st := idOf(p.text)
-	_, log, complete := strings.Cut(p.text, "==== JOB LOG\n")
+	_, _, complete := strings.Cut(p.text, "==== JOB LOG\n")
 	if !complete {
 		if p.text != u.text {
 			faults = append(faults, "its bytes changed")
@@ -199,7 +199,6 @@ func (u *unit) judge(p place, ran int) (faults []string) {
 		faults = append(faults, "failed for another reason than that it was ended by force")
 	}
 	faults = append(faults, world.Judge(want, p.text, ran)...)
-	faults = append(faults, reasons(log, ran)...)
 	if low, high := u.expected(st); ran < low || ran > high {
 		faults = append(faults, fmt.Sprintf("ran %d times, want %d to %d (begun %d times)", ran, low, high, u.lives))
 	}
@@ -223,32 +222,4 @@ func (u *unit) expected(st string) (low, high int) {
 		return 0, math.MaxInt // announced all the same
 	}
 	return n, n
-}
-
-var (
-	announced = regexp.MustCompile(`^---- \S+ try (\d+)( of \d+)?: .*echo "\$MONITOR_UOW"`)
-	why       = regexp.MustCompile(`^---- .*(put back into|interrupted|was not started: its runner|started again)`)
-)
-
-// reasons looks for runs that nobody gave a reason for: after the first, each is
-// another try, or there is a line that says why. A runner that is killed before it
-// forks leaves an announcement of a run that was none.
-func reasons(log string, ran int) (faults []string) {
-	try, said, starts := "", true, 0
-	var silent []string
-	for line := range strings.Lines(log) {
-		m := announced.FindStringSubmatch(line)
-		if m == nil {
-			said = said || why.MatchString(line)
-			continue
-		}
-		if starts++; !said && m[1] <= try {
-			silent = append(silent, line)
-		}
-		try, said = m[1], false
-	}
-	if ran > starts-len(silent) {
-		faults = append(faults, fmt.Sprintf("ran %d times, and was started again without a word: %q", ran, silent))
-	}
-	return faults
 }

@@ -121,6 +121,9 @@ func Judge(u Unit, text string, ran int) (faults []string) {
 	if n := Announced(log); n < ran {
 		fault("%d runs are announced, %d happened:\n%s", n, ran, log)
 	}
+	for _, silent := range reasons(log, ran) {
+		fault("%s", silent)
+	}
 	return faults
 }
 
