@@ -57,6 +57,11 @@ func cutTransitions() []world.Transition {
 		{Name: "back", Units: units{
 			{Name: "back", Drop: "wait-q", Text: world.Plain(world.Witness + `mv "$MONITOR_FILE" "$MONITOR_ROOT/wait-q/"; sleep 0.05`), End: "done-q", Status: "done: exit 0", Runs: 1},
 		}},
+		// From a backup, with its times: it looks as if it had been accepted already, and
+		// nobody synced it.
+		{Name: "restored", Units: units{
+			{Name: "restored", Drop: "wait-q", Text: world.Complete(world.Witness, ""), End: "done-q", Status: "done: exit 0", Runs: 1},
+		}},
 		{Name: "retried", Units: units{
 			{Name: "retried", Drop: "wait-q", Text: world.Plain(world.Witness+"echo once more", "RETRY INTERRUPTED :: yes\n"), End: "done-q", Status: "done: exit 0", Runs: 1},
 		}},
@@ -174,7 +179,7 @@ func (b *cuts) record(t *world.Trial, w cutWork) *recorded {
 	for _, u := range w.units {
 		switch {
 		case u.Name == "child":
-		case w.copied:
+		case w.copied, u.Name == "restored":
 			copyIn(x, u)
 		default:
 			x.Drop(u)
@@ -197,8 +202,7 @@ func copyIn(x *world.World, u world.Unit) {
 		_, err2 := f.WriteString(u.Text[half:])
 		err = errors.Join(err, err2, f.Close())
 	}
-	// One that says when it was enqueued may look as if it had been accepted already.
-	if m := stamped.FindStringSubmatch(u.Text); err == nil && m != nil {
+	if m := stamped.FindStringSubmatch(u.Text); err == nil && u.Name == "restored" {
 		var then time.Time
 		if then, err = time.Parse(time.RFC3339, m[1]); err == nil {
 			err = os.Chtimes(f.Name(), then, then)

@@ -191,8 +191,8 @@ func (c *afterCut) placed(u Unit, at, text string) {
 		fault("holds NULs")
 	}
 	// What a message puts away, and what lies there from the beginning, needs not have
-	// been accepted.
-	early := at == "archive" || at == u.Drop && at == "hold-q" || u.Drop == "currently-executing"
+	// been accepted; what looks as if it had been is not told of again.
+	early := u.Name == "restored" || at == "archive" || at == u.Drop && at == "hold-q" || u.Drop == "currently-executing"
 	if !early && !c.before.Accepted[u.Name] && !c.told.Accepted[u.Name] {
 		fault("nobody was told that it was accepted")
 	}
