@@ -247,7 +247,7 @@ func TestFailRecovery(t *testing.T) {
 	var all []strike
 	list := kinds()
 	for i, pair := range slices.Sorted(maps.Keys(k.pairs)) {
-		for j, op := 0, k.pairs[pair]; j < world.Pick(1, 2, len(list)); j++ {
+		for j, op := 0, k.pairs[pair]; j < world.Pick(1, 1, len(list)); j++ {
 			// The kinds take turns, so that each site meets all of them.
 			kind := list[(7*i+j*len(list)/2+j)%len(list)]
 			if kind.partly() && !d.writes[op.second.Site] {
