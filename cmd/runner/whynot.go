@@ -9,13 +9,15 @@ import (
 	"strings"
 	"syscall"
 
+	"simplejobq/internal/durable"
 	"simplejobq/internal/run"
 
 	"golang.org/x/sys/unix"
 )
 
 // findProgram looks for the program in the job's own PATH, as a shell in its
-// directory would.
+// directory would. A place that can't be looked at for now is not passed over: the
+// program of that name further on may be another one.
 func findProgram(s *run.Spec) (string, error) {
 	name := s.Argv[0]
 	if strings.Contains(name, "/") {
@@ -36,12 +38,18 @@ func findProgram(s *run.Spec) (string, error) {
 			dir = filepath.Join(s.Dir, dir)
 		}
 		program := filepath.Join(dir, name)
-		var st unix.Stat_t
-		if unix.Stat(program, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		st, err := durable.StatPath(program)
+		if durable.Passing(err) {
+			return "", unreachable("program", program, err)
+		}
+		if err != nil || !st.Regular() {
 			continue
 		}
-		if err := unix.Faccessat(unix.AT_FDCWD, program, unix.X_OK, unix.AT_EACCESS); err == nil {
+		if err = mayExec(program); err == nil {
 			return program, nil
+		}
+		if durable.Passing(err) {
+			return "", unreachable("program", program, err)
 		}
 		denied = fmt.Errorf("program %q is not executable for this user", program)
 	}
@@ -72,16 +80,15 @@ func whyNot(s *run.Spec, program string, err error) error {
 	if !strings.HasPrefix(at, "/") {
 		at = filepath.Join(s.Dir, at)
 	}
-	var st unix.Stat_t
-	there := unix.Stat(at, &st)
+	st, there := durable.StatPath(at)
 	switch {
 	case err == unix.E2BIG:
 		return fmt.Errorf("program %q: the command and its environment are too long for the kernel (%d bytes, the longest word %d)", program, size(s, false), size(s, true))
 	case there != nil:
-		return fmt.Errorf("program %q %s", at, plainly(there))
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return unreachable("program", at, there)
+	case !st.Regular():
 		return fmt.Errorf("program %q is not a regular file", at)
-	case err == unix.EACCES && unix.Faccessat(unix.AT_FDCWD, at, unix.X_OK, unix.AT_EACCESS) != nil:
+	case err == unix.EACCES && mayExec(at) != nil:
 		return fmt.Errorf("program %q is not executable for this user", at)
 	case err == unix.ENOENT || err == unix.EACCES:
 		return fmt.Errorf("program %q: its interpreter%s: %w", at, interpreter(at), err)
@@ -92,25 +99,35 @@ func whyNot(s *run.Spec, program string, err error) error {
 }
 
 func checkDir(dir string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
-		return fmt.Errorf("directory %q %s", dir, plainly(err))
+	st, err := durable.StatPath(dir)
+	if err != nil {
+		return unreachable("directory", dir, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return fmt.Errorf("directory %q is not a directory", dir)
 	}
-	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS); err != nil {
+	if err := mayExec(dir); err != nil {
 		return fmt.Errorf("directory %q may not be entered: %w", dir, err)
 	}
 	return nil
 }
 
-// plainly says of a missing thing what is missing about it.
-func plainly(err error) string {
+// mayExec says why this user may not execute a file, or enter a directory.
+func mayExec(path string) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+}
+
+// unreachable says of a missing thing that it is missing. Of what can't be looked
+// at it keeps the error: trouble of its disk may pass.
+func unreachable(what, path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return "does not exist"
+		return fmt.Errorf("%s %q does not exist", what, path)
 	}
-	return "can't be reached: " + err.Error()
+	var stat *fs.PathError
+	if errors.As(err, &stat) {
+		err = stat.Err // it names the path once more
+	}
+	return fmt.Errorf("%s %q can't be reached: %w", what, path, err)
 }
 
 // interpreter is what a script's first line names.
