@@ -3,6 +3,7 @@ package messages
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,4 +122,102 @@ func TestUnendedLineGrowsJustBeforeItIsTaken(t *testing.T) {
 	x.want()
 	x.append(" x\n")
 	x.want("KILL JOB x")
+}
+
+// The shell's > instead of >>, while what stood there is acted upon: as many bytes,
+// and perhaps within one tick of the clock.
+func TestRewrittenBeforeTheCut(t *testing.T) {
+	same := strings.Repeat("# much the same\n", 40)
+	for _, c := range []struct{ name, first, second, want, says string }{
+		{"another line", "KILL JOB a\n", "KILL JOB b\n", "KILL JOB b", "was emptied or rewritten"},
+		{"far from the end", "KILL JOB a\n" + same, "KILL JOB b\n" + same, "KILL JOB b", "was emptied or rewritten"},
+		{"the same line", "STATUS\n", "STATUS\n", "STATUS!", "counts as a repeat"},
+		{"an order before", "A\nB\n", "C\nB\n", "C", "was emptied or rewritten"},
+	} {
+		for when, site := range map[string]durable.Site{"before the record": "reads done:write", "after it": "reads done:sync"} {
+			for _, tick := range []bool{false, true} {
+				if tick && c.first == c.second {
+					continue // nothing could tell
+				}
+				t.Run(fmt.Sprintf("%s %s tick %v", c.name, when, tick), func(t *testing.T) {
+					x := newBox(t, head)
+					write(t, c.first, x.path)
+					if got := x.reads(); len(got) == 0 {
+						t.Fatal("nothing was read")
+					}
+					x.said = nil
+					before, err := os.Stat(x.path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					during(t, site, 1, func() {
+						write(t, c.second, x.path)
+						at := before.ModTime()
+						if !tick {
+							at = at.Add(time.Millisecond)
+						}
+						if err := os.Chtimes(x.path, at, at); err != nil {
+							t.Error(err)
+						}
+					})
+					x.acted()
+					x.holds(c.second)
+					if got := x.reads(); len(got) == 0 || got[0] != c.want {
+						t.Errorf("read %q, want first %q", got, c.want)
+					}
+					x.says(c.says)
+					x.acted()
+					x.says()
+					x.want()
+					if got := read(t, x.path); strings.Contains(got, "KILL") {
+						t.Errorf("left is %q", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// With a reader in the way of the cut the next look has to find it, although the time
+// of change is the same.
+func TestRewrittenWithinATick(t *testing.T) {
+	x := newBox(t, head)
+	tail, err := os.Open(x.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.Close()
+	write(t, "KILL JOB a\n", x.path)
+	x.want("KILL JOB a")
+	x.acted()
+	x.said = nil
+	before, err := os.Stat(x.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "KILL JOB b\n", x.path)
+	if err := os.Chtimes(x.path, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	x.want("KILL JOB b")
+	x.says("was emptied or rewritten")
+}
+
+// Only a text that was read can have been written once more.
+func TestCutBeforeTheFirstLook(t *testing.T) {
+	x := newBox(t, head)
+	tail, err := os.Open(x.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.append("A\n")
+	x.want("A")
+	x.acted()
+	x.crash()
+	tail.Close()
+	x.start()
+	x.acted()
+	x.want()
+	x.says()
+	x.holds(head)
 }

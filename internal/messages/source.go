@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"simplejobq/internal/clock"
 	"simplejobq/internal/durable"
 )
 
@@ -20,6 +22,8 @@ type source struct {
 	id       durable.Stat // when it was opened
 	readOnly bool
 	seen     durable.Stat // at the last look
+	unsure   bool         // seen does not prove that nobody wrote since
+	resent   bool         // the same text was written once more before it was cut
 
 	head    int64     // end of the leading comment block
 	headSum hash.Hash // of [0, head)
@@ -67,7 +71,7 @@ func openSource(path string) (*source, error) {
 
 // rewind goes back to the first byte.
 func (s *source) rewind() {
-	s.head, s.pos, s.tail, s.long = 0, 0, nil, false
+	s.head, s.pos, s.tail, s.long, s.resent = 0, 0, nil, false, false
 	s.sum, s.headSum = sha256.New(), sha256.New()
 	s.seen = durable.Stat{}
 }
@@ -136,7 +140,15 @@ func (s *source) cutToHead() {
 	s.seen = durable.Stat{}
 }
 
-// rewritten reports whether the bytes just before pos are no longer there.
+// look notes what the file was like when it was read. A write within one tick of
+// the clock leaves it the same times.
+func (s *source) look(now durable.Stat) {
+	s.seen = now
+	s.unsure = clock.Wall().UnixNano()-now.Mtime < int64(100*time.Millisecond)
+}
+
+// rewritten reports whether the bytes just before pos are no longer there; of a file
+// that ends at pos, whether any before it are not: that was no append.
 func (s *source) rewritten(size int64) (bool, error) {
 	if size < s.pos {
 		return true, nil
@@ -146,7 +158,11 @@ func (s *source) rewritten(size int64) (bool, error) {
 	if err := ignoreEOF(err); err != nil {
 		return false, err
 	}
-	return !bytes.Equal(now, s.tail), nil
+	if !bytes.Equal(now, s.tail) || size > s.pos || int64(len(s.tail)) == s.pos {
+		return !bytes.Equal(now, s.tail), nil
+	}
+	same, err := s.begins(s.pos, sumText(s.sum))
+	return !same, err
 }
 
 // writers asks whether anybody else has the file open for writing. Our own

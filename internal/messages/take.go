@@ -17,17 +17,27 @@ import (
 func (b *Inbox) take(last bool) (lines []Line, said []string, err error) {
 	src := b.src
 	now, err := src.file.Stat()
-	if err != nil || now.SameContent(src.seen) && now.Size == src.pos {
+	same := now.SameContent(src.seen) && now.Size == src.pos
+	if err != nil || same && !src.unsure {
 		return nil, nil, err
 	}
 	rewritten, err := src.rewritten(now.Size)
 	if err != nil {
 		return nil, nil, err
 	}
-	if rewritten {
-		said = append(said, b.path+" was emptied or rewritten by somebody; it is read from its beginning")
-		src.rewind()
+	if same && !rewritten && !src.resent {
+		src.look(now)
+		return nil, nil, nil
+	}
+	if rewritten || src.resent {
 		b.again, b.open = 0, false
+		if rewritten {
+			said = append(said, b.path+" was emptied or rewritten by somebody; it is read from its beginning")
+		} else {
+			said = append(said, b.path+" was written once more with the same text; since that may have been meant as one message or as two, it counts as a repeat")
+			b.again = src.pos
+		}
+		src.rewind()
 		b.settle()
 		// Else a crash could find the old mark fitting the new lines.
 		if err := b.save("done"); err != nil {
@@ -50,7 +60,7 @@ func (b *Inbox) take(last bool) (lines []Line, said []string, err error) {
 		src.file, src.readOnly = file, readOnly
 		return nil, said, err
 	}
-	src.seen = now
+	src.look(now)
 	if !b.open {
 		b.settle()
 	}
@@ -213,7 +223,7 @@ func (b *Inbox) empty() (said []string, err error) {
 
 	kept := b.cut
 	b.cut = cutting{size: src.pos, sum: sumText(src.sum)}
-	if age := clock.Wall().UnixNano() - now.Mtime; age > int64(time.Second) {
+	if age := clock.Wall().UnixNano() - now.Mtime; age > int64(time.Second) && now.SameContent(src.seen) {
 		b.cut.time = now.Mtime
 	}
 	m := b.current()
@@ -236,20 +246,31 @@ func (b *Inbox) empty() (said []string, err error) {
 	src.cutToHead()
 	b.settle()
 	if s, err := src.file.Stat(); err == nil && s.Size == src.pos {
-		src.seen = s
+		src.look(s)
 	}
 	return said, nil
 }
 
+// cutNow cuts the file unless somebody wrote to it since it was read: `echo … >` may
+// have put other lines in the place of those that were acted upon, as many bytes of
+// them even, or the same ones once more.
 func (b *Inbox) cutNow() (ok bool, err error) {
-	f := b.src.file
+	src, f := b.src, b.src.file
 	if f.WriteLease() != durable.Quiet {
 		return false, nil
 	}
 	defer f.Unlease()
-	if s, err := f.Stat(); err != nil || s.Size != b.src.pos {
+	s, err := f.Stat()
+	if err != nil || s.Size != src.pos {
 		return false, err
 	}
-	err = f.Truncate("reads:truncate", b.src.head)
+	rewritten, err := src.rewritten(s.Size)
+	if err != nil || rewritten || !s.SameContent(src.seen) {
+		src.unsure = true
+		src.resent = err == nil && !rewritten && src.seen.Size == src.pos
+		b.more = true
+		return false, err
+	}
+	err = f.Truncate("reads:truncate", src.head)
 	return err == nil, err
 }

@@ -39,10 +39,16 @@ var reads = []mutant{
 	},
 	{
 		"cut without a look", "cut only what is all taken (19)",
-		[]edit{{"internal/messages/take.go", `if s, err := f.Stat(); err != nil || s.Size != b.src.pos {
-		return false, err
-	}`, ``}},
+		[]edit{
+			{"internal/messages/take.go", `if err != nil || s.Size != src.pos {`, `if err != nil {`},
+			{"internal/messages/take.go", `if err != nil || rewritten || !s.SameContent(src.seen) {`, `if err != nil {`},
+		},
 		[]suite{messagesTests, hardPlaces},
+	},
+	{
+		"cut what was rewritten", "cut only what was read (19)",
+		[]edit{{"internal/messages/take.go", `if err != nil || rewritten || !s.SameContent(src.seen) {`, `if err != nil {`}},
+		[]suite{messagesTests},
 	},
 	{
 		"cut before the mark", "the mark of a cut is on disk before it (19)",
