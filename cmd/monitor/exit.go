@@ -20,7 +20,7 @@ const (
 	exitOK     = 0   // done as asked
 	exitNo     = 1   // the answer is no: invalid, unknown, not done
 	exitUsage  = 2   // the command line can't be understood
-	exitLost   = 74  // the spool went away while the monitor worked on it, or can't be read
+	exitLost   = 74  // the spool, or a part only the monitor needs, went away while the monitor worked on it, or can't be read
 	exitBusy   = 75  // another monitor works on the spool
 	exitConfig = 78  // configuration or spool is not in order; systemd does not start again into it
 	exitTime   = 124 // wait: the job timed out or was silent, or --timeout passed

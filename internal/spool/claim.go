@@ -71,6 +71,9 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 	}
 	c = Claimed{UOW: e.Name, At: Executing, From: e.Queue, Ino: st.Ino, Dev: st.Dev, Token: s.token(), Enqueued: e.Enqueued}
 	if err := from.Link("claim:link", e.Name, s.Run, c.Link()); err != nil {
+		if lost := s.There(); isMissing(err) && lost != nil {
+			return c, lost // no race over the file: it would be lost again and again
+		}
 		return c, errors.Join(err, s.undoLink(c)) // a network file system may have made it nevertheless
 	}
 	// Crash window: a second link of a queued file, removed at start.

@@ -84,26 +84,52 @@ func (s *Spool) Follow() (moved, returned []Queue, err error) {
 	return moved, returned, errors.Join(errs...)
 }
 
-// There reports whether the spool is where it was. A disk that does not tell is no
-// spool that went away.
+// There reports whether the spool is where it was, and nobody else can lock it. A
+// disk that does not tell is no spool that went away.
 func (s *Spool) There() error {
-	for _, d := range []*durable.Dir{s.Root, s.Private} {
-		gone, err := d.Replaced()
+	for _, part := range []struct {
+		dir *durable.Dir
+		own bool
+	}{{s.Root, false}, {s.Private, false}, {s.Run, true}, {s.Tmp, true}} {
+		gone, err := part.dir.Replaced()
 		if err != nil {
 			return err
 		}
 		if gone {
-			return &LostError{d.Path()}
+			return &LostError{Path: part.dir.Path(), Own: part.own}
 		}
 	}
-	return nil
+	return s.locked()
+}
+
+// locked reports whether the file whose lock we hold still has its name: another
+// monitor would lock another file. A spool that is only looked at has no lock.
+func (s *Spool) locked() error {
+	if s.lock.Ino == 0 {
+		return nil
+	}
+	there, err := s.Private.Stat("lock")
+	if isMissing(err) || err == nil && (there.Ino != s.lock.Ino || there.Dev != s.lock.Dev) {
+		return &LostError{Path: s.Private.Join("lock"), Lock: true}
+	}
+	return err
 }
 
 // LostError is a spool whose root or private part is not where it was: there is
 // nothing left to work on.
-type LostError struct{ Path string }
+type LostError struct {
+	Path string
+	Own  bool // only a directory of the monitor's own is gone
+	Lock bool // only the lock file is
+}
 
 func (e *LostError) Error() string {
+	switch {
+	case e.Lock:
+		return e.Path + ": the lock file was removed or replaced while the monitor worked, so another monitor could start; start the monitor again"
+	case e.Own:
+		return e.Path + ": the directory was removed or replaced while the monitor worked; put it back (monitor init makes what is missing) and start the monitor again"
+	}
 	return e.Path + ": the spool was moved away or removed while the monitor worked on it; put it back and start the monitor again"
 }
 

@@ -94,23 +94,6 @@ func TestReplacedQueue(t *testing.T) {
 	b.commit()
 }
 
-func TestLostRoot(t *testing.T) {
-	for _, path := range []string{"", "/.monitor"} {
-		b := newBox(t)
-		b.survey(true)
-		if err := os.Rename(b.root+path, b.root+path+".away"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(b.root + path + ".away") })
-		var lost *LostError
-		_, err := b.Look(true, time.Now())
-		_, _, err2 := b.Follow()
-		if !errors.As(errors.Join(err, err2), &lost) {
-			t.Errorf("%q: %v %v", path, err, err2)
-		}
-	}
-}
-
 // A file is settled when nothing changed for a while; each change begins anew.
 func TestStill(t *testing.T) {
 	e := &Entry{}

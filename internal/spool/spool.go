@@ -69,6 +69,7 @@ type Spool struct {
 	Run     *durable.Dir // .monitor/run: run records and second links
 	dirs    [Queues]*durable.Dir
 	lost    [Queues]bool // the path leads elsewhere or nowhere
+	lock    durable.Stat // of the lock file, if it is ours; see There
 
 	index   [Queues]*index
 	Batch   *durable.Batch  // what was changed since the last commit
@@ -147,28 +148,42 @@ func Open(layout Layout) (_ *Spool, err error) {
 }
 
 // Reopen is [Open] for who holds the spool's lock. What is not the spool with that
-// lock any more, or none at all, is a [LostError].
+// lock any more, or none at all, is a [LostError]; what only can't be looked at now
+// is not.
 func Reopen(layout Layout, lock *durable.File) (*Spool, error) {
 	s, err := Open(layout)
-	if err != nil {
+	if errors.As(err, new(*LayoutError)) {
 		// A queue's directory alone may come back.
-		if errors.As(err, new(*LayoutError)) && !IsSpool(layout.Root) {
-			err = &LostError{layout.Root}
+		if gone := isGone(layout.Root); gone != nil {
+			err = gone
 		}
+	}
+	if err != nil {
 		return nil, err
 	}
-	mine, err := lock.Stat()
-	if err == nil {
-		var there durable.Stat
-		if there, err = s.Private.Stat("lock"); isMissing(err) || err == nil && (there.Ino != mine.Ino || there.Dev != mine.Dev) {
-			err = &LostError{layout.Root}
-		}
+	if s.lock, err = lock.Stat(); err == nil {
+		err = s.locked()
 	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// isGone is the [LostError] of a spool that is not there any more, another error if
+// nobody can tell.
+func isGone(root string) error {
+	for _, path := range []string{root, filepath.Join(root, private), filepath.Join(root, private, "version")} {
+		_, err := durable.StatPath(path)
+		if isMissing(err) || errors.Is(err, unix.ENOTDIR) {
+			return &LostError{Path: path}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func cause(err error) error {
@@ -323,6 +338,10 @@ func (s *Spool) Lock(holder string) (*durable.File, error) {
 			f.Close()
 			return nil, err
 		}
+	}
+	if s.lock, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, err
 	}
 	return f, nil
 }
