@@ -156,7 +156,7 @@ func TestRecord(t *testing.T) {
 	if err := own.Forked(Live{PID: 42, Started: began}); err != nil {
 		t.Fatal(err)
 	}
-	if _, live, _, _ := rec.Read(); live.PID != 42 || !live.Started.Equal(began) || live.Born == 0 || live.Forked != someRun {
+	if _, live, _, _ := rec.Read(); live.PID != 42 || !live.Started.Equal(began) || live.Born == 0 || live.Forked != someRun || live.Space == "" || live.Space != numberSpace() {
 		t.Errorf("after the fork it says %+v", live)
 	}
 	want := End{

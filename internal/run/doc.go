@@ -17,7 +17,8 @@
 //
 // It knows no queues and no text of a unit of work, decides nothing about order
 // or tries, and never trusts a process number alone: a number counts only with
-// the time its process was born.
+// the time its process was born, or that of its session's leader, and where it
+// was given out.
 //
 // The runner is built from this package, so it stays as small as the runner.
 package run

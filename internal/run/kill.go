@@ -57,7 +57,7 @@ func treeOf(run string, live Live) ([]Proc, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours := live.Forked == run && live.PID > 1 && !reused(all, run, live)
+	ours := live.Forked == run && live.PID > 1 && sameSession(all, run, live)
 	var tree []Proc
 	for _, p := range all {
 		if p.Dead() || p.PID == os.Getpid() {
@@ -65,24 +65,37 @@ func treeOf(run string, live Live) ([]Proc, error) {
 		}
 		of, known := runOf(p.PID)
 		// An id tells best. In the session without one: a cleared environment.
-		if of == run || ours && p.Session == live.PID && (!known || of == "") {
+		if of == run || ours && p.Session == live.PID && born(p) >= earliest(run) && (!known || of == "") {
 			tree = append(tree, p)
 		}
 	}
 	return tree, nil
 }
 
-// reused reports whether the number of the job's session has become another's:
-// a leader that was born at another time than the job.
-func reused(all []Proc, run string, live Live) bool {
-	const tick = int64(time.Second / 100) // USER_HZ
+const tick = int64(time.Second / 100) // USER_HZ, the grain of birth times
+
+// born is when a process was, in nanoseconds since boot.
+func born(p Proc) int64 { return int64(p.Start) * tick }
+
+// earliest is when a process of that run can have been born.
+func earliest(run string) int64 { return bootTime(run) - 2*tick }
+
+// sameSession reports whether the number of the job's session can still be that
+// session's, and not another's since: its leader is the process that was forked. Where
+// that is gone the kernel keeps the number from others while any member lives, in the
+// space that gave it out; in another one it means somebody else. A record that does not
+// tell its space is of an older runner.
+func sameSession(all []Proc, run string, live Live) bool {
+	space := numberSpace()
+	if live.Space != "" && live.Space != space {
+		return false
+	}
 	for _, p := range all {
 		if p.PID == live.PID {
-			born := int64(p.Start) * tick
-			return born < bootTime(run)-2*tick || born > live.Born+2*tick
+			return born(p) >= earliest(run) && born(p) <= live.Born+2*tick
 		}
 	}
-	return false
+	return space != "" && live.Space == space
 }
 
 // signal reaches p and nobody who got its number since.

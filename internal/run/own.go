@@ -33,7 +33,7 @@ func CreateRecord(dir *durable.Dir) (*Own, error) {
 		if err != nil {
 			return nil, err
 		}
-		o := &Own{rec: Record{name: name, dir: dir, file: f}, live: Live{Runner: me.PID, RunnerStart: me.Start}}
+		o := &Own{rec: Record{name: name, dir: dir, file: f}, live: Live{Runner: me.PID, RunnerStart: me.Start, Space: numberSpace()}}
 		kept, err := o.fill()
 		if err == nil && kept {
 			return o, nil
@@ -96,7 +96,7 @@ func (o *Own) WriteStart(s Start) error { return o.rec.WriteStart(s) }
 
 // Forking sets the fork mark: from here on the command may have run.
 func (o *Own) Forking(run string) error {
-	o.live = Live{Forked: run, Runner: o.live.Runner, RunnerStart: o.live.RunnerStart}
+	o.live = Live{Forked: run, Runner: o.live.Runner, RunnerStart: o.live.RunnerStart, Space: o.live.Space}
 	return o.writeLive()
 }
 

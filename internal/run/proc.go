@@ -92,6 +92,21 @@ func runOf(pid int) (run string, known bool) {
 	return "", true
 }
 
+// numberSpace tells what gave out the process numbers seen here: a container that is
+// started again begins anew with them in the same boot. The kernel may give the number
+// of its namespace to the next one, so its first process counts too.
+func numberSpace() string {
+	space, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return ""
+	}
+	first, err := Process(1)
+	if err != nil { // hidden from who is not root
+		return space
+	}
+	return space + " " + strconv.FormatUint(first.Start, 10)
+}
+
 // Newest is the process number that was given out last, 0 if that is not told.
 func Newest() int {
 	b, err := os.ReadFile("/proc/loadavg")

@@ -26,6 +26,7 @@ type Live struct {
 
 	Runner      int    // its process number
 	RunnerStart uint64 // field 22 of its /proc/PID/stat
+	Space       string // whose process numbers these are; see numberSpace
 
 	// Damaged: the area could not be read. Take it as forked.
 	Damaged bool
@@ -121,6 +122,7 @@ func (l *Live) put(a *area) {
 	a.number("born", l.Born)
 	a.number("runner", int64(l.Runner))
 	a.number("runner_start", int64(l.RunnerStart))
+	a.text("space", l.Space)
 }
 
 func (l *Live) field(key, value string) (err error) {
@@ -137,6 +139,8 @@ func (l *Live) field(key, value string) (err error) {
 		l.Runner, err = strconv.Atoi(value)
 	case "runner_start":
 		l.RunnerStart, err = readUnsigned(value)
+	case "space":
+		l.Space = value
 	}
 	return err
 }

@@ -1,8 +1,11 @@
 package run
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +173,56 @@ func TestKillTreeSparesOthers(t *testing.T) {
 	if n, err := KillTree("", Live{PID: 1}); n != 0 || err != nil {
 		t.Errorf("KillTree of no run: %d, %v", n, err)
 	}
+}
+
+// What lives on in the job's session when its leader is gone is ours only with the
+// numbers of the same space, and if it is not older than the run.
+func TestKillTreeWithoutLeader(t *testing.T) {
+	boot, err := BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := NewIDs(boot).Next()
+	later := boot + "-" + strconv.FormatInt(sinceBoot()+int64(time.Hour), 10)
+	leader, left := orphan(t)
+	live := Live{Forked: run, PID: leader, Born: sinceBoot(), Space: numberSpace()}
+	for what, l := range map[string]Live{
+		"another container's": {Forked: run, PID: leader, Born: live.Born, Space: "pid:[1] 1"},
+		"not told whose":      {Forked: run, PID: leader, Born: live.Born},
+		"born before the run": {Forked: later, PID: leader, Born: sinceBoot() + int64(2*time.Hour), Space: live.Space},
+	} {
+		if n, err := KillTree(l.Forked, l); n != 0 || err != nil {
+			t.Errorf("%s: KillTree: %d, %v", what, n, err)
+		}
+		if p, err := Process(left); err != nil || p.Dead() {
+			t.Fatalf("%s: it was not spared", what)
+		}
+	}
+	if n, err := KillTree(run, live); n != 1 || err != nil {
+		t.Errorf("KillTree: %d, %v; want the one", n, err)
+	}
+	// The id in the environment counts wherever the numbers are from.
+	if asSleeper(t, "MONITOR_RUN="+run); live.Space != "" {
+		live.Space += "0"
+	}
+	if n, err := KillTree(run, live); n != 1 || err != nil {
+		t.Errorf("KillTree by id: %d, %v; want the one", n, err)
+	}
+}
+
+// orphan leaves a process behind in a session whose leader is gone.
+func orphan(t *testing.T) (leader, left int) {
+	t.Helper()
+	out, err := exec.Command("/usr/bin/env", "-i", "/usr/bin/setsid", "--wait", "/bin/sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $$ $!").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(out), &leader, &left); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Kill(left, unix.SIGKILL) })
+	eventually(t, "the leader is gone", func() bool { _, err := Process(leader); return err != nil })
+	return leader, left
 }
 
 // asSleeper starts a process in a session of its own with just this environment.

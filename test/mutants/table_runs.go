@@ -79,8 +79,8 @@ var rounds = []mutant{
 var runs = []mutant{
 	{
 		"no mark before the fork", "a run that may have begun is not begun again in silence (12)",
-		[]edit{{"internal/run/own.go", `	o.live = Live{Forked: run, Runner: o.live.Runner, RunnerStart: o.live.RunnerStart}
-	return o.writeLive()`, `	o.live = Live{Forked: "", Runner: o.live.Runner, RunnerStart: o.live.RunnerStart}
+		[]edit{{"internal/run/own.go", `	o.live = Live{Forked: run, Runner: o.live.Runner, RunnerStart: o.live.RunnerStart, Space: o.live.Space}
+	return o.writeLive()`, `	o.live = Live{Forked: "", Runner: o.live.Runner, RunnerStart: o.live.RunnerStart, Space: o.live.Space}
 	return o.writeLive()`}},
 		[]suite{runTests, killedRunner, runnerKilled},
 	},
