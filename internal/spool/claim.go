@@ -231,6 +231,7 @@ func (s *Spool) Finish(c Claimed, to Queue) (m Moved, strange string, err error)
 	case place.Queue == to && place.Name == c.UOW:
 		strange = fmt.Sprintf("its file had been moved to %s already", s.Name(to))
 		m = Moved{Name: c.Name, NewName: c.UOW, From: c.At, To: to}
+		s.changed(to) // mv did not sync it, and the end is told as one that is on disk
 	default:
 		if place.Queue != c.At {
 			strange = fmt.Sprintf("its file had been moved to %s/%s while it ran", s.Name(place.Queue), place.Name)

@@ -157,6 +157,9 @@ func TestFinish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if !b.Batch.Dirty() {
+				t.Error("the commit covers nothing of it")
+			}
 			b.DropLater(claimed)
 			b.commit()
 			if (strange != "") != c.strange {
