@@ -139,6 +139,11 @@ func (s *session) spec(j *job, work *work) (*run.Spec, error) {
 		}
 		sp.Argv = argv
 	}
+	// What no runner could carry out, a UOW of many MiB for one, is an end of it: as
+	// an error of the launch it would be tried again for ever.
+	if err := sp.Check(); err != nil {
+		return nil, err
+	}
 	return sp, nil
 }
 

@@ -63,6 +63,14 @@ func TestSpec(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	// The size is reckoned, and never less than what it turns out to be.
+	full := someSpec()
+	full.Nice, full.Terminal, full.Leave, full.Tee, full.Umask = new(int), true, true, true, 0o777
+	*full.Nice = -20
+	full.Timeout, full.Silence, full.Grace, full.Linger, full.LogSize = 1<<63-1, 1<<63-1, 1<<63-1, 1<<63-1, 1<<63-1
+	if b, err := full.Encode(); err != nil || len(b) > full.size() || len(b) < full.size()-512 {
+		t.Errorf("%d bytes were reckoned as %d, %v", len(b), full.size(), err)
+	}
 	good, _ := someSpec().Encode()
 	for _, bad := range []string{"", "x", "x=1\x00", "run=" + someRun + "\x00", string(good) + "umask=22\x00", string(good) + "new=1\x00", string(good) + "\x00", string(good) + "arg"} {
 		if s, err := DecodeSpec([]byte(bad)); err == nil || s != nil {

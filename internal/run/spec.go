@@ -36,7 +36,7 @@ const maxSpec = 16 << 20
 // Encode writes s as key=value entries that end in a NUL each, or tells what
 // makes it no spec.
 func (s *Spec) Encode() ([]byte, error) {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	var b []byte
@@ -74,9 +74,6 @@ func (s *Spec) Encode() ([]byte, error) {
 		for _, v := range *list.to {
 			put(list.key, v)
 		}
-	}
-	if len(b) > maxSpec {
-		return nil, fmt.Errorf("the command with its environment takes %d bytes, at most %d are possible", len(b), maxSpec)
 	}
 	return b, nil
 }
@@ -122,7 +119,7 @@ func DecodeSpec(b []byte) (*Spec, error) {
 			return nil, fmt.Errorf("spec: no %q", key)
 		}
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("spec: %w", err)
 	}
 	return s, nil
@@ -189,8 +186,21 @@ func (s *Spec) set(key, value string) (err error) {
 	return err
 }
 
-// check refuses what no runner could carry out, on both ends of the socket.
-func (s *Spec) check() error {
+// size is at least what Encode makes of s.
+func (s *Spec) size() int {
+	const rest = 512 // the keys that are there once, and all numbers
+	n := rest + len(s.Run) + len(s.Link) + len(s.UOW) + len(s.Dir) + len(s.Label)
+	for _, list := range s.lists() {
+		for _, v := range *list.to {
+			n += len(list.key) + len("=\x00") + len(v)
+		}
+	}
+	return n
+}
+
+// Check refuses what no runner could carry out, today or tomorrow, on both ends of
+// the socket.
+func (s *Spec) Check() error {
 	for _, text := range []struct{ what, value string }{{"run", s.Run}, {"link", s.Link}, {"uow", s.UOW}, {"dir", s.Dir}, {"label", s.Label}} {
 		if strings.IndexByte(text.value, 0) >= 0 {
 			return fmt.Errorf("%s %q holds a NUL byte", text.what, text.value)
@@ -213,6 +223,9 @@ func (s *Spec) check() error {
 		return fmt.Errorf("nice %d is not in -20 to 19", *s.Nice)
 	case s.Timeout < 0 || s.Silence < 0 || s.Grace < 0 || s.Linger < 0 || s.LogSize < 0:
 		return errors.New("a limit is below zero")
+	}
+	if n := s.size(); n > maxSpec {
+		return fmt.Errorf("the command with its environment takes %d bytes, at most %d are possible", n, maxSpec)
 	}
 	for _, e := range s.Env {
 		if strings.IndexByte(e, '=') < 1 {
