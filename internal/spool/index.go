@@ -192,7 +192,7 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 		return nil
 	}
 	e.Arrived = s.moved.take(q, name)
-	e.State = Fresh
+	e.State, e.Odd = Fresh, !st.Regular()
 	e.note(st)
 	found.Fresh = append(found.Fresh, e)
 	return nil

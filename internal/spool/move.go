@@ -192,7 +192,10 @@ func (e *Entry) judged(d *durable.Dir, name string) bool {
 	if err != nil {
 		return true // whoever moves it says so
 	}
-	return st.Ino == e.Ino && (e.Odd || e.Size < 0 || st.Size == e.Size && st.Mtime == e.Mtime)
+	if e.Odd { // its inode number may be a file's by now
+		return st.Ino == e.Ino && !st.Regular()
+	}
+	return st.Ino == e.Ino && (e.Size < 0 || st.Size == e.Size && st.Mtime == e.Mtime)
 }
 
 // Find asks a queue for a name.
