@@ -11,7 +11,7 @@ import (
 
 var (
 	exitText = regexp.MustCompile(`^exit ([0-9]{1,3}) `)
-	phase    = regexp.MustCompile(`^(no act: )?((check|recheck) )?`)
+	phase    = regexp.MustCompile(`^(step "[^"]*" \(try \d+ of \d+\): )?(no act: )?((check|recheck) )?`)
 )
 
 // jobStatus is the exit status that stands for an outcome as STATUS tells it.

@@ -33,9 +33,13 @@ func TestJobStatus(t *testing.T) {
 		"fail: interrupted: terminated from outside after 1s, try 1":                                 125,
 		"again: try 2 of 3 not before 2026-11-21T21:50:00.000Z; last: error: exit 4 after 1s, try 1": 1,
 		"fail: output matched \"cut…":                                                                125,
-		"done":                                                                                       0,
-		"":                                                                                           1,
-		"error: exit 999 after":                                                                      1,
+		`error: step "tests" (try 2 of 2): exit 3 after 1s (cpu 0ms): ./test; 1 done, 1 failed`:      3,
+		`error: step "tests" (try 1 of 1): recheck exit 4 after 1s: ./test; 1 done, 1 failed`:        4,
+		`fail: step "x" (try 1 of 1): timed out after 1s: sleep 9; 0 done, 1 failed`:                 124,
+		"fail: killed by request; 1 done, 1 cancelled":                                               125,
+		"done":                  0,
+		"":                      1,
+		"error: exit 999 after": 1,
 	} {
 		if got := jobStatus(text); got != want {
 			t.Errorf("jobStatus(%q) = %d, want %d", text, got, want)

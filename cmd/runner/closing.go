@@ -82,7 +82,7 @@ func (r *runner) stepClosing(now time.Time) (more bool) {
 		j.synced = true
 		switch {
 		case j.log.f == nil:
-		case j.log.written <= syncAbove && !r.unattended():
+		case j.log.written <= syncAbove && !r.unattended() && j.spec.Prefix == "":
 			j.end.LogFrom, j.end.LogTo, j.end.LogSum = j.log.from, j.log.end, j.log.sum
 		case j.log.f.Sync("log:sync") != nil:
 			j.log.lost = true // for good: a second try would prove nothing
@@ -110,6 +110,7 @@ func (r *runner) stepClosing(now time.Time) (more bool) {
 func (r *runner) closeLog() {
 	j := r.job
 	r.rules.end()
+	j.log.endLine()
 	dropped := j.log.flushTail(j.spec.Label, func(n int64) string {
 		return strconv.FormatInt(n, 10) + " bytes left out here"
 	})

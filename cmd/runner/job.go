@@ -69,7 +69,7 @@ type job struct {
 }
 
 func newJob(s *run.Spec) *job {
-	return &job{spec: s, pidfd: -1, out: -1, log: jobLog{limit: s.LogSize}}
+	return &job{spec: s, pidfd: -1, out: -1, log: jobLog{limit: s.LogSize, prefix: s.Prefix}}
 }
 
 // stop asks for the job's end. The first reason counts, and what comes after

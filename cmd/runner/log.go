@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"time"
@@ -16,6 +17,8 @@ const (
 	keptTail  = 64 << 10               // of the output beyond the limit
 	backEvery = 1 << 20                // bytes between two write-backs
 	logRetry  = 250 * time.Millisecond // between two tries at a full disk
+
+	longestPart = 64 << 10 // that is held back until it ends
 )
 
 // jobLog is the file the output goes to. What it could not write stays in hand
@@ -34,6 +37,9 @@ type jobLog struct {
 	again time.Time  // when the next try is due
 	why   unix.Errno // of the last one that failed
 	lost  bool       // something was given up
+
+	prefix string // of each line of output, where several commands write one log
+	part   []byte // of a line that has no end yet
 
 	limit  int64 // of output kept, 0: all
 	output int64 // bytes the command wrote
@@ -148,7 +154,41 @@ func (l *jobLog) take(b []byte) {
 	}
 	l.kept += int64(len(b))
 	if len(b) > 0 {
+		l.put(b)
+	}
+}
+
+// put writes output: whole lines behind their prefix, if there is one.
+func (l *jobLog) put(b []byte) {
+	if l.prefix == "" {
 		l.write(b)
+		return
+	}
+	var whole []byte
+	for len(b) > 0 {
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 && len(l.part)+len(b) < longestPart {
+			l.part = append(l.part, b...)
+			break
+		}
+		if end == 0 {
+			end = len(b)
+		}
+		whole = append(append(append(whole, l.prefix...), l.part...), b[:end]...)
+		if whole[len(whole)-1] != '\n' {
+			whole = append(whole, '\n')
+		}
+		l.part, b = l.part[:0], b[end:]
+	}
+	l.write(whole)
+}
+
+// endLine writes the line that has no end, when nothing more comes.
+func (l *jobLog) endLine() {
+	if len(l.part) > 0 {
+		part := append([]byte(l.prefix), l.part...)
+		l.part = nil
+		l.write(append(part, '\n'))
 	}
 }
 
@@ -175,7 +215,8 @@ func (l *jobLog) flushTail(label string, count func(int64) string) (dropped int6
 	if dropped = l.output - l.kept - int64(len(tail)); dropped > 0 {
 		l.line(label, count(dropped))
 	}
-	l.write(tail)
+	l.put(tail)
+	l.endLine()
 	l.tail = nil
 	return dropped
 }

@@ -67,6 +67,9 @@ func (f *Flow) CleanNow() *Record {
 	return &Record{Kind: CleanAsked}
 }
 
+// Asked reports whether deferred clean-ups are to run.
+func (f *Flow) Asked() bool { return f.cleanNow }
+
 // Clean reports whether nothing is left of the flow: it has ended and so have its
 // clean-ups.
 func (f *Flow) Clean() bool { return f.settled && len(f.cleanups) == 0 }

@@ -9,11 +9,17 @@ import (
 // Ready hands out commands to start now, most of them at most, and takes them for
 // started: each is answered by Ended, or by NeverStarted.
 func (f *Flow) Ready(now time.Time, most int) ([]Start, []Change) {
+	return f.ReadyIf(now, most, func(int) bool { return true })
+}
+
+// ReadyIf is Ready for steps that may start for all the caller knows: its turn passes
+// to others where one may not.
+func (f *Flow) ReadyIf(now time.Time, most int, may func(step int) bool) ([]Start, []Change) {
 	f.resume()
 	f.tick(now)
 	var starts []Start
 	for len(starts) < most && f.running < f.plan.opts.Parallel {
-		i, ok := f.next(now)
+		i, ok := f.next(now, may)
 		if !ok {
 			break
 		}
@@ -29,20 +35,35 @@ func (f *Flow) Ready(now time.Time, most int) ([]Start, []Change) {
 	return starts, f.told()
 }
 
+// Due reports whether a command could be handed out now.
+func (f *Flow) Due(now time.Time) bool {
+	if f.settled || f.running >= f.plan.opts.Parallel || f.halt >= killing {
+		return false
+	}
+	if len(f.pending.items) > 0 {
+		return true
+	}
+	return f.halt == going && f.active < f.plan.opts.Parallel &&
+		(len(f.fresh.items) > 0 || len(f.delayed.items) > 0 && !f.steps[f.delayed.items[0]].due.After(now))
+}
+
 // next takes out the step whose turn it is: first the tries that have begun, then
 // steps never tried, then those that were.
-func (f *Flow) next(now time.Time) (int, bool) {
-	switch room := f.active < f.plan.opts.Parallel; {
-	case f.halt >= killing:
-	case len(f.pending.items) > 0:
-		return int(f.pending.pop()), true
-	case f.halt != going || !room:
-	case len(f.fresh.items) > 0:
-		return int(f.fresh.pop()), true
-	case len(f.delayed.items) > 0 && !f.steps[f.delayed.items[0]].due.After(now):
-		return int(f.delayed.pop()), true
+func (f *Flow) next(now time.Time, may func(step int) bool) (int, bool) {
+	if f.halt >= killing {
+		return 0, false
 	}
-	return 0, false
+	always := func(int32) bool { return true }
+	if i, ok := f.pending.pick(may, always); ok {
+		return i, true
+	}
+	if f.halt != going || f.active >= f.plan.opts.Parallel {
+		return 0, false
+	}
+	if i, ok := f.fresh.pick(may, always); ok {
+		return i, true
+	}
+	return f.delayed.pick(may, func(i int32) bool { return !f.steps[i].due.After(now) })
 }
 
 // take marks the command as out.
@@ -237,4 +258,12 @@ func (f *Flow) Unwanted() (steps []int) {
 		}
 	}
 	return steps
+}
+
+// Phase is what a step is in, or what its next try begins with.
+func (f *Flow) Phase(step int) Phase {
+	if st := &f.steps[step]; st.phase != "" {
+		return st.phase
+	}
+	return Begin(f.plan.nodes[step].Step, int(f.steps[step].try)).Phase
 }

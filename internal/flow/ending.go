@@ -81,7 +81,7 @@ func (f *Flow) settle() {
 			f.turn(i, Failed, st.text)
 			f.failures = append(f.failures, int32(i))
 		case st.state.inTry():
-			st.mid, st.phase = false, ""
+			st.mid, st.phase, st.text = false, "", "" // it is not its last command that ended it
 			f.turn(i, Cancelled, "")
 		}
 		if f.owes(i) {

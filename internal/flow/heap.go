@@ -68,3 +68,22 @@ func (h *heap) put(at int, i int32) {
 	h.items[at] = i
 	h.slot[i] = int32(at)
 }
+
+// pick takes out the first that may be taken, of those that come before the first
+// which is not due.
+func (h *heap) pick(may func(int) bool, due func(int32) bool) (int, bool) {
+	var passed []int32
+	defer func() {
+		for _, i := range passed {
+			h.push(i)
+		}
+	}()
+	for len(h.items) > 0 && due(h.items[0]) {
+		i := h.pop()
+		if may(int(i)) {
+			return int(i), true
+		}
+		passed = append(passed, i)
+	}
+	return 0, false
+}

@@ -17,6 +17,7 @@ type Kind string
 
 // The kinds of records.
 const (
+	FlowBegun     Kind = "begun"   // when; Run is the caller's name of this run of the flow
 	CommandEnded  Kind = "ended"   // a command of a try
 	FlowCancelled Kind = "cancel"  // from outside, as a whole
 	CleanAsked    Kind = "clean"   // deferred clean-ups are to run
@@ -40,6 +41,10 @@ type Record struct {
 	Said    string
 	Values  []Value // what the step added, if it succeeded
 }
+
+// Repeats reports whether the command that ended, or what decides in its place, comes
+// once more because it was interrupted.
+func (r Record) Repeats() bool { return r.Cause == Interrupted && r.To.inTry() }
 
 // DamageError is a past that can't be read although more stands behind the place.
 type DamageError struct {
@@ -139,7 +144,7 @@ func decode(line string) (Record, string) {
 		return Record{}, w.err.Error()
 	}
 	r.To = State(to)
-	if !slices.Contains([]Kind{CommandEnded, FlowCancelled, CleanAsked, CleanupEnded, StepKept}, r.Kind) ||
+	if !slices.Contains([]Kind{FlowBegun, CommandEnded, FlowCancelled, CleanAsked, CleanupEnded, StepKept}, r.Kind) ||
 		!slices.Contains([]Phase{"", Check, Command, Recheck, Cleanup}, r.Phase) ||
 		!slices.Contains([]Outcome{"", Done, Error, Fail}, r.Outcome) || r.Try < 0 || r.Seq < 0 {
 		return Record{}, "it holds an unknown word"

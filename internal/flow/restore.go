@@ -1,9 +1,6 @@
 package flow
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // PastError is a past that does not belong to this plan.
 type PastError struct {
@@ -50,7 +47,7 @@ func (f *Flow) keep(i int, r Record) {
 // replay goes one record on.
 func (f *Flow) replay(r Record) error {
 	switch r.Kind {
-	case StepKept: // one of a step that is gone was said when the run began
+	case FlowBegun, StepKept: // one of a step that is gone was said when the run began
 		return nil
 	case FlowCancelled:
 		if f.settled {
@@ -213,24 +210,4 @@ func RestoreFrom(p *Plan, past []Record, step string) ([]Record, error) {
 		}
 	}
 	return records, nil
-}
-
-// NewAt begins a UOW without steps at a later try: between two tries it waits in
-// its queue, and its STATUS is all that is left of its past.
-func NewAt(p *Plan, try int, due time.Time) (*Flow, []Change, error) {
-	if !p.plain() || try < 1 {
-		return nil, nil, fmt.Errorf("try %d of a flow follows from its past", try)
-	}
-	f, changes := New(p)
-	st := &f.steps[0]
-	if try == 1 || st.state != Ready {
-		return f, changes, nil
-	}
-	f.fresh.remove(0)
-	st.try, st.due = int32(try), due
-	if p.nodes[0].Command {
-		st.first, f.seq = 1, 1
-	}
-	f.await(0)
-	return f, changes, nil
 }

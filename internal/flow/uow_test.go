@@ -13,7 +13,7 @@ import (
 
 // judge is what whoever calls both packages does with a file.
 func judge(name, text string) (*flow.Plan, error) {
-	u, err := uow.ParseFlow(name, []byte(text))
+	u, err := uow.Parse(name, []byte(text))
 	if err != nil {
 		return nil, err
 	}

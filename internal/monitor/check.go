@@ -21,45 +21,102 @@ func Check(c *config.Config, name string, head []byte) (*uow.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	var faults uow.Errors
-	fault := func(item, format string, args ...any) { faults = append(faults, u.Fault(item, format, args...)) }
-	kind := c.Jobs[typeName(c, u)]
-	switch {
-	case u.Job != "" && kind == nil:
-		fault("JOB", "no job type of this name is configured%s", configured(c))
-	case !u.Asks() && c.Job.Type == "":
-		fault("", "nothing to run: write COMMAND :: and the command (or JOB :: and a job type%s)", configured(c))
-	}
-	if !c.AllowCommand {
-		for _, item := range []string{"COMMAND", "CHECK", "CLEANUP"} {
-			if _, ok := u.Get(item); ok {
-				fault(item, "is not allowed by this configuration (allow_command = false); use JOB with a job type%s", configured(c))
-			}
-		}
-	}
-	if kind != nil {
-		_, missing := kind.Fill(u.Get)
-		for _, m := range missing {
-			fault(m.Item, "%s", m.Text)
-		}
+	ck := checker{c: c, u: u}
+	if len(u.Steps) == 0 {
+		ck.plain()
+	} else {
+		ck.steps()
 	}
 	for item, names := range map[string][]string{"AFTER": u.After, "AFTER ANY": u.AfterAny} {
 		for _, name := range names {
 			if queue, _, ok := strings.Cut(name, "/"); ok && !slices.Contains(queues(c), queue) {
-				fault(item, "%q is no queue whose UOWs can be waited for (write NAME or queue/NAME; queues: %s)", queue, strings.Join(queues(c), ", "))
+				ck.fault(-1, item, "%q is no queue whose UOWs can be waited for (write NAME or queue/NAME; queues: %s)", queue, strings.Join(queues(c), ", "))
 			}
 		}
 	}
-	for _, item := range []string{"MEMORY", "CPUS"} {
-		if _, ok := u.Get(item); ok {
-			fault(item, "the local executor can't limit it; leave the item out until this machine's configuration names an executor that can (systemd)")
-		}
-	}
-	if len(faults) == 0 {
+	if len(ck.faults) == 0 {
 		return u, nil
 	}
-	slices.SortStableFunc(faults, func(a, b *uow.Error) int { return a.Line - b.Line })
-	return nil, faults
+	slices.SortStableFunc(ck.faults, func(a, b *uow.Error) int { return a.Line - b.Line })
+	return nil, ck.faults
+}
+
+// checker gathers what is wrong with a unit of work.
+type checker struct {
+	c      *config.Config
+	u      *uow.Unit
+	faults uow.Errors
+}
+
+// fault is about an item of a step; of UNIT OF WORK if step is negative.
+func (k *checker) fault(step int, item, format string, args ...any) {
+	k.faults = append(k.faults, k.u.StepFault(step, item, format, args...))
+}
+
+// plain checks a UOW without steps.
+func (k *checker) plain() {
+	c, u := k.c, k.u
+	kind := c.Jobs[typeName(c, u)]
+	switch {
+	case u.Job != "" && kind == nil:
+		k.fault(-1, "JOB", "no job type of this name is configured%s", configured(c))
+	case !u.Asks() && c.Job.Type == "":
+		k.fault(-1, "", "nothing to run: write COMMAND :: and the command (or JOB :: and a job type%s)", configured(c))
+	}
+	k.commands(-1, u.Options)
+	k.limits(-1, u.Options)
+	k.fill(-1, kind, u.Get)
+}
+
+// steps checks each step, and the graph they make.
+func (k *checker) steps() {
+	k.limits(-1, k.u.Options)
+	for i := range k.u.Steps {
+		o := k.u.Steps[i].Options
+		kind := k.c.Jobs[o.Job]
+		if o.Job != "" && kind == nil {
+			k.fault(i, "JOB", "no job type of this name is configured%s", configured(k.c))
+		}
+		k.commands(i, o)
+		k.limits(i, o)
+		k.fill(i, kind, func(item string) (string, bool) { return k.u.StepGet(i, item) })
+	}
+	_, _, faults := planOf(k.c, k.u)
+	for _, f := range faults {
+		k.fault(f.Step, f.Item, "%s", f.Text)
+	}
+}
+
+// commands refuses what only job types may name.
+func (k *checker) commands(step int, o uow.Options) {
+	if k.c.AllowCommand {
+		return
+	}
+	for _, x := range [][2]string{{"COMMAND", o.Command}, {"CHECK", o.Check}, {"CLEANUP", o.Cleanup}} {
+		if x[1] != "" {
+			k.fault(step, x[0], "is not allowed by this configuration (allow_command = false); use JOB with a job type%s", configured(k.c))
+		}
+	}
+}
+
+func (k *checker) limits(step int, o uow.Options) {
+	const text = "the local executor can't limit it; leave the item out until this machine's configuration names an executor that can (systemd)"
+	if o.Memory != nil {
+		k.fault(step, "MEMORY", text)
+	}
+	if o.CPUs != nil {
+		k.fault(step, "CPUS", text)
+	}
+}
+
+func (k *checker) fill(step int, kind *config.JobType, get func(string) (string, bool)) {
+	if kind == nil {
+		return
+	}
+	_, missing := kind.Fill(get)
+	for _, m := range missing {
+		k.fault(step, m.Item, "%s", m.Text)
+	}
 }
 
 // queues are those in which a UOW can be waited for: what lies in trash was never

@@ -210,6 +210,7 @@ func (s *session) describeEntry(e *spool.Entry) status.Job {
 	j := status.Job{Name: e.Name, Queue: s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0), Why: s.whyWaits(e)}
 	if u, _, err := s.readUnit(e.Queue, e.Name); err == nil && e.State == spool.Accepted {
 		j.Title, j.Enqueued, j.Status, j.Try = u.Title, status.At(u.Enqueued), u.Status.Text, u.Status.Try
+		j.Steps = stepsOf(s.conf, u)
 	}
 	return j
 }
@@ -217,9 +218,16 @@ func (s *session) describeEntry(e *spool.Entry) status.Job {
 func (s *session) describeJob(j *job) status.Job {
 	out := status.Job{
 		Name: j.UOW, Queue: s.sp.Name(spool.Executing), State: status.Running, Title: j.unit.Title,
-		Enqueued: status.Time{Time: time.Unix(0, j.Enqueued)}, Try: j.try, PID: j.pid, Started: status.Time{Time: j.began},
+		Enqueued: status.Time{Time: time.Unix(0, j.Enqueued)}, Try: j.try(), Started: status.Time{Time: j.began},
 	}
-	if j.state == ended || j.state == judged || j.state == leaving {
+	if c := j.shown(); c != nil {
+		out.PID = c.pid
+	}
+	if !j.plain() {
+		done, all := j.steps()
+		out.Steps = &status.Steps{Done: done, All: all}
+	}
+	if j.out() == 0 && (j.state != working || j.last != nil) {
 		out.State, out.Status = status.Ending, j.text
 	}
 	f, err := s.sp.Run.Open(j.Link())

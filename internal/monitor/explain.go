@@ -51,36 +51,61 @@ func (s *session) readWhy(t target) string {
 const noRoom = 64 << 10
 
 func (s *session) explainJob(j *job) string {
-	switch j.state {
-	case due:
+	if j.state == leaving || j.state == judged && !s.owesCleanup(j) {
+		return "it has ended and is about to leave: " + j.text
+	}
+	text := ""
+	if j.state == cleaning || j.state == judged {
+		text = "its clean-up is running; the outcome is " + j.text
+	}
+	c := j.shown()
+	switch {
+	case c == nil && text != "":
+		return text
+	case c == nil && j.flow != nil && !j.plain() && len(j.commands) == 0:
+		text = "its next step is about to start"
+		if t, later := j.flow.NextDue(s.wall); later {
+			text = "another try of a step is due at " + uow.Stamp(t)
+		}
+		return text + s.stands(j)
+	case c == nil:
 		return "its next command is about to start"
-	case starting:
-		return "its " + string(j.phase) + " is about to start"
-	case alive:
-		text := label(j) + " is running"
+	case c.stage == starting:
+		return "its " + string(c.Phase) + " is about to start" + s.stands(j)
+	case c.stage == ended || c.stage == told:
+		return "its " + string(c.Phase) + " has ended; what follows from that is being written"
+	}
+	if text == "" {
+		text = c.label() + " is running"
 		if !j.began.IsZero() {
 			text += " since " + uow.Stamp(j.began)
 		}
-		if j.cleaning {
-			text = "its clean-up is running; the outcome is " + j.text
+		if n := j.out(); n > 1 {
+			text += fmt.Sprintf(", and %d more", n-1)
 		}
-		if j.record != nil {
-			text += ", adopted after a restart of the monitor"
-		}
-		if j.stalled != 0 {
-			text += "; its output waits for room: " + j.stalled.Error()
-		} else if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
-			text += "; the disk is full, so its output waits for room"
-		}
-		if j.killed != "" {
-			text += ", and is being ended by request"
-		}
-		return text
+		text += s.stands(j)
 	}
-	if j.text == "" {
-		return "its " + string(j.phase) + " has ended; what follows from that is being written"
+	if c.record != nil {
+		text += ", adopted after a restart of the monitor"
 	}
-	return "it has ended and is about to leave: " + j.text
+	if c.stalled != 0 {
+		text += "; its output waits for room: " + c.stalled.Error()
+	} else if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
+		text += "; the disk is full, so its output waits for room"
+	}
+	if c.killed == killReason {
+		text += ", and is being ended by request"
+	}
+	return text
+}
+
+// stands says how the steps stand.
+func (s *session) stands(j *job) string {
+	if j.plain() || j.flow == nil {
+		return ""
+	}
+	done, of := j.steps()
+	return fmt.Sprintf(" (%d of %d steps done)", done, of)
 }
 
 // whyWaits is why a queued UOW is not running.

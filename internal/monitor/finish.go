@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,15 @@ import (
 // unsettledEnds reports whether ends are known that are not in their queue yet.
 func (s *session) unsettledEnds() bool {
 	for _, j := range s.jobs {
-		if j.state == ended || j.state == judged || j.state == leaving || j.state == starting {
+		if j.state == judged || j.state == leaving {
+			return true
+		}
+		for _, c := range j.commands {
+			if c.stage == starting || c.stage == ended {
+				return true
+			}
+		}
+		if j.past.owes() || len(j.notices) > 0 {
 			return true
 		}
 	}
@@ -27,11 +36,10 @@ func (s *session) unsettledEnds() bool {
 func (s *session) move() {
 	for _, j := range s.jobs {
 		if j.state == judged && !j.unwritten && j.written < s.turns { // the commit of a round before this one covers it
-			if j.cleaning && j.phase != flow.Cleanup {
-				j.phase = flow.Cleanup
-				s.turn(j, due)
+			if s.owesCleanup(j) {
+				s.become(j, cleaning)
 			} else {
-				s.turn(j, leaving)
+				s.become(j, leaving)
 			}
 		}
 		if j.state == leaving {
@@ -40,7 +48,19 @@ func (s *session) move() {
 	}
 }
 
+// owesCleanup reports whether clean-ups are to run before a UOW leaves.
+func (s *session) owesCleanup(j *job) bool {
+	return j.to.Ended() && (!j.unstarted || j.afterwards) && j.flow != nil && j.flow.Cleanups() > 0 && (!j.unit.DeferCleanup || j.flow.Asked())
+}
+
 func (s *session) depart(j *job) {
+	if j.afterwards { // it is where it ended
+		s.exit(j, false)
+		s.sp.DropLater(j.Claimed)
+		s.more = true
+		s.tells = append(s.tells, func() { s.say("cleanup", j.UOW, "its clean-ups are done") })
+		return
+	}
 	m, strange, err := s.sp.Finish(j.Claimed, j.to)
 	if errors.Is(err, spool.ErrVanished) {
 		s.vanished(j)
@@ -82,10 +102,21 @@ func (s *session) exit(j *job, again bool) {
 	if s.names[j.UOW] == j {
 		delete(s.names, j.UOW)
 	}
-	s.releaseWork(j, again)
+	kept := s.keepsPast(j)
+	s.releaseWork(j, again, kept)
+	j.past.close()
+	if j.past != nil && !again && !kept {
+		s.dropPast(j.Ino)
+	}
 	for _, r := range j.old {
 		s.retire(r)
 	}
+}
+
+// keepsPast reports whether people may still ask for more of a UOW that ended: a part
+// of its steps once more, or its clean-ups.
+func (s *session) keepsPast(j *job) bool {
+	return j.past != nil && (j.to == spool.Error || j.to == spool.Fail || j.flow.Cleanups() > 0)
 }
 
 // vanished is a UOW that somebody removed while it ran, with all its names.
@@ -95,99 +126,158 @@ func (s *session) vanished(j *job) {
 	s.troubleSaid(fmt.Sprintf("%s: %v; it had ended as %s", quoteName(j.UOW), spool.ErrVanished, j.text))
 }
 
-// edit writes what has ended since the last round: STATUS, and what the log has
-// to say beyond what the runner wrote.
+// edit writes what has ended since the last round: the past, STATUS, and what the
+// log has to say beyond what the runner wrote.
 func (s *session) edit() {
 	for _, j := range s.jobs {
-		if j.dead != nil {
-			r := j.dead
-			j.dead = nil
-			if err := s.collect(j, r, "its runner ended without a word"); err != nil {
-				s.broken = err
-				return
+		for _, c := range slices.Clone(j.commands) {
+			if c.dead != nil {
+				r := c.dead
+				c.dead = nil
+				if err := s.collect(c, r, "its runner ended without a word"); err != nil {
+					s.broken = err
+					return
+				}
+			}
+			if c.stage == ended {
+				s.decide(c)
 			}
 		}
 		switch {
-		case j.state == ended:
-			s.decide(j)
 		case j.state == judged && j.unwritten && j.claimed.Before(s.now):
 			s.write(j)
+		case j.state == working && j.flow != nil:
+			s.overdue(j)
+			s.settle(j)
+		case j.state == cleaning:
+			s.settleClean(j)
 		}
 	}
 }
 
-// decide is what follows from the end of a command.
-func (s *session) decide(j *job) {
-	r := j.result()
-	if j.phase == flow.Cleanup {
-		s.cleaned(j, r)
+// decide tells the flow how a command ended, and does what follows from that.
+func (s *session) decide(c *command) {
+	j := c.job
+	r := c.result()
+	if c.Phase == flow.Cleanup {
+		s.cleaned(c, r)
 		return
 	}
-	s.tellCommand(j, r)
-	if j.end != nil {
-		j.last = j.end
-	}
-	if r.Cause == flow.Interrupted && j.killed != "" {
+	if r.Cause == flow.Interrupted && c.killed != "" {
 		r.Cause = flow.Killed
 	}
-	j.killed = ""
-	a := flow.Next(j.step, j.phase, j.try, r)
-	if a.Do == flow.Run {
-		if a.Repeat || r.Cause == flow.Interrupted {
-			j.notice = fmt.Sprintf("%s %s; %s", label(j), r.Text, nextWords(a))
-			s.say("recovered", j.UOW, j.notice)
+	rep := flow.Report{Step: c.Step, Result: r, Said: j.said(c.Step), Run: c.runID}
+	if j.flow.WantsOutput(c.Step, r) {
+		var err error
+		if rep.Output, rep.Invalid, err = s.output(c); err != nil {
+			s.fault(err) // it stays ended: the next round tries again
+			s.later(time.Second)
+			return
 		}
-		if a.Phase == flow.Command && !a.Repeat {
-			j.notice = ""
+	}
+	rec, changes, err := j.flow.Ended(rep)
+	if err != nil {
+		s.fault(err)
+	}
+	s.tellCommand(c, r)
+	if c.end != nil {
+		j.decided = c.end
+	}
+	if rec.Cause == flow.Interrupted && rec.Repeats() {
+		j.notices = append(j.notices, c.label()+" "+r.Text+"; "+nextWords(rec))
+		s.say("recovered", j.UOW, j.notices[len(j.notices)-1])
+	}
+	s.finish(c)
+	j.past.add(rec)
+	s.changed(j, changes)
+	s.endUnwanted(j)
+	s.more = true
+}
+
+// finish takes leave of a command whose end the flow knows.
+func (s *session) finish(c *command) {
+	j := c.job
+	if c.Phase == flow.Command {
+		s.typesOf(c, -1)
+	}
+	s.turn(c, told)
+	j.drop(c)
+	if j.past != nil {
+		j.past.covers(c)
+	} else {
+		j.last = c
+	}
+}
+
+func nextWords(rec flow.Record) string {
+	if rec.Phase == flow.Command && rec.To == flow.Rechecking {
+		return "CHECK decides"
+	}
+	return "started again"
+}
+
+// endUnwanted ends what a flow does not want any more.
+func (s *session) endUnwanted(j *job) {
+	for _, step := range j.flow.Unwanted() {
+		for _, c := range j.commands {
+			if c.Step == step && c.killed == "" {
+				s.end(c, "cancelled")
+			}
 		}
-		s.turn(j, due)
-		j.phase = a.Phase
+	}
+}
+
+// settle writes the outcome of a flow that has come to its end, or of a try.
+func (s *session) settle(j *job) {
+	if j.out() > 0 || !j.plain() && !s.settledDown(j) {
 		return
 	}
-	s.settleOutcome(j, a)
-}
-
-func nextWords(a flow.Action) string {
-	if a.Repeat {
-		return "started again"
-	}
-	return "CHECK decides"
-}
-
-// settleOutcome writes the outcome of a try, or what is due next.
-func (s *session) settleOutcome(j *job, a flow.Action) {
-	if j.state == ended || j.state == due {
-		s.turn(j, judged)
-	}
-	if a.Do == flow.Again {
-		start := j.began
-		if start.IsZero() {
-			start = s.wall
+	e, over := j.flow.Ending()
+	if over {
+		if !s.settledDown(j) {
+			return
 		}
-		last := string(a.Outcome) + ": " + a.Text
+		s.conclude(j, e.Outcome, e.Text)
+		return
+	}
+	st := j.flow.Standing(0)
+	if j.plain() && st.State == flow.Ready && st.Try > 1 && j.last != nil {
+		last := string(st.Outcome) + ": " + st.Text
 		j.outcome, j.to = "", j.From
-		j.text = uow.Again(a.Try, j.step.Tries, start.Add(s.retryDelay(j.unit)), last)
-		j.logged = j.end == nil || j.phase != flow.Command || !strings.HasPrefix(a.Text, j.end.Text)
+		j.text = uow.Again(st.Try, j.plan.Node(0).Tries, st.Due, last)
+		j.logged = !s.logTells(j, st.Text)
+		s.become(j, judged)
 		s.write(j)
-		return
 	}
-	s.conclude(j, a.Outcome, a.Text)
 }
 
-// conclude writes an outcome that stands, and has the clean-up run before the
-// UOW leaves.
+// logTells reports whether the last line of a plain UOW's runner says already how it
+// ended.
+func (s *session) logTells(j *job, text string) bool {
+	return j.last != nil && j.last.Phase == flow.Command && j.last.end != nil && strings.HasPrefix(text, j.last.end.Text)
+}
+
+// conclude writes an outcome that stands, and has the clean-ups run before the UOW
+// leaves.
 func (s *session) conclude(j *job, o flow.Outcome, text string) {
 	j.outcome, j.to = o, destination(o)
 	j.text = statusText(j, o, text)
 	// The runner's own last line says how the command ended; where that is not
 	// the whole of the outcome, the log says it as well.
-	j.logged = j.end == nil || j.phase != flow.Command || j.typ != "" || !strings.HasPrefix(text, j.end.Text)
-	j.cleaning = j.step.Cleanup && j.commanded && !j.unstarted && !j.step.NoAct
+	j.logged = j.typ != "" || !s.logTells(j, text)
+	s.become(j, judged)
 	if j.unstarted {
 		// Its second link was made in this round and is to be on disk before anything
 		// that only the link explains.
 		j.unwritten, s.more = true, true
 		return
+	}
+	if !j.plain() {
+		s.tellContext(j)
+		if o == flow.Done {
+			j.decided = nil // no single command did
+		}
+		s.settledDown(j)
 	}
 	s.write(j)
 }
@@ -207,7 +297,10 @@ func (s *session) write(j *job) {
 		return
 	}
 	j.written = s.turns
-	if !j.cleaning {
+	if !s.owesCleanup(j) { // else its record tells that there is something to clean up
+		if j.last != nil {
+			j.last.witness, j.last = false, nil
+		}
 		s.vacate(j)
 	}
 	s.more = true
@@ -285,14 +378,32 @@ func appendLine(f *durable.File, line string) error {
 }
 
 // cleaned is the end of a clean-up: it changes nothing of the outcome.
-func (s *session) cleaned(j *job, r flow.Result) {
-	if r.Cause == flow.Interrupted && j.killed == "" {
-		j.notice = label(j) + " " + r.Text + "; started again"
-		s.say("recovered", j.UOW, j.notice)
-		s.turn(j, due)
+func (s *session) cleaned(c *command, r flow.Result) {
+	j := c.job
+	if r.Cause == flow.Interrupted && c.killed != "" {
+		r.Cause = flow.Killed
+	}
+	rec, err := j.flow.CleanupEnded(flow.Report{Step: c.Step, Result: r, Said: j.options(c.Step).Cleanup, Run: c.runID})
+	s.fault(err)
+	if rec == nil {
+		j.notices = append(j.notices, c.label()+" "+r.Text+"; started again")
+		s.say("recovered", j.UOW, j.notices[len(j.notices)-1])
+	} else {
+		if r.Outcome != flow.Done {
+			s.say("cleanup", j.UOW, strings.TrimSpace(c.stepName()+" CLEANUP failed: ")+" "+r.Text+"; the outcome stays "+string(j.outcome))
+		}
+		j.past.add(*rec)
+	}
+	s.finish(c)
+	s.more = true
+}
+
+// settleClean has a UOW leave when nothing is left to be cleaned. The commit covers
+// its log before the round that moves the file.
+func (s *session) settleClean(j *job) {
+	if j.flow.Running() > 0 || j.flow.Cleanups() > 0 || !s.settledDown(j) {
 		return
 	}
-	// The commit covers its log before the round that moves the file.
 	f, err := s.sp.Open("finish:open", j.Claimed)
 	if errors.Is(err, spool.ErrVanished) {
 		s.vanished(j)
@@ -301,15 +412,15 @@ func (s *session) cleaned(j *job, r flow.Result) {
 	if err == nil {
 		err = s.sp.Batch.File(f)
 	}
-	if err != nil { // it stays ended: the next round tries again
+	if err != nil { // the next round tries again
 		s.fault(err)
 		s.later(time.Second)
 		return
 	}
-	if r.Outcome != flow.Done {
-		s.say("cleanup", j.UOW, "CLEANUP failed: "+r.Text+"; the outcome stays "+string(j.outcome))
+	if j.last != nil {
+		j.last.witness, j.last = false, nil
 	}
-	s.turn(j, judged)
+	s.become(j, judged)
 	s.vacate(j)
 	s.more = true
 }
@@ -349,7 +460,6 @@ func (s *session) endUnstarted(e *spool.Entry, o flow.Outcome, text string) {
 	j.unstarted = true
 	e.State = spool.Parked
 	s.enter(j)
-	s.turn(j, judged)
 	s.conclude(j, o, text)
 	s.more = true
 }

@@ -1,13 +1,11 @@
 package monitor
 
 import (
-	"context"
-	"fmt"
+	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"simplejobq/internal/config"
+	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
@@ -19,94 +17,74 @@ type state int
 
 // Each state says who enters it, who leaves it, and what a crash leaves.
 const (
-	due      state = iota // a command is to be started; launch leaves it. A crash: a UOW without a record, or an end that leads here again
-	starting              // start record written; left after the commit. A crash: a record without fork mark, never started
-	alive                 // a runner has it; left by its end or its death. A crash: the record's lock tells, it is adopted
-	ended                 // the end is known; edit leaves it in the next round. A crash: the end stands in the record
-	judged                // STATUS is written; left after the commit, for the clean-up or for good. A crash: STATUS tells, or the record
+	working  state = iota // its flow hands out commands; edit leaves it when that has ended, or another try is due. A crash: the records of what runs, and the past
+	judged                // STATUS is written; left after the commit, for the clean-ups or for good. A crash: STATUS tells, or the past, or the record
+	cleaning              // the outcome is on disk and the clean-ups run; edit leaves it. A crash: as in judged
 	leaving               // STATUS is on disk; move leaves it. A crash: STATUS tells
 	gone                  // moved. A crash: a second link that leads to an ended file
 )
 
 func (s state) String() string {
-	return [...]string{"due", "starting", "alive", "ended", "judged", "leaving", "gone"}[s]
+	return [...]string{"working", "judged", "cleaning", "leaving", "gone"}[s]
 }
 
 // The one table of transitions.
 var transitions = map[state][]state{
-	due:      {starting, judged},
-	starting: {alive, due, ended},
-	alive:    {ended},
-	ended:    {due, judged},
-	judged:   {leaving, due},
+	working:  {judged},
+	judged:   {cleaning, leaving},
+	cleaning: {judged},
 	leaving:  {gone},
 }
 
-// TransitionError is a mistake in this package.
-type TransitionError struct {
-	UOW      string
-	From, To state
-}
-
-func (e *TransitionError) Error() string {
-	return fmt.Sprintf("%s: illegal transition from %v to %v", e.UOW, e.From, e.To)
-}
-
-// job is a UOW between its claim and its final move.
+// job is a UOW between its claim and its final move. A plain one is a flow of one
+// step.
 type job struct {
 	spool.Claimed
 	state state
 	unit  *uow.Unit
-	typ   string          // job type, "" for a COMMAND
-	kind  *config.JobType // its configuration when it was claimed
-	step  flow.Step
+	typ   string            // job type of a plain one, "" for a COMMAND or a flow
+	kinds []*config.JobType // of each step, as configured when it was claimed
+	plan  *flow.Plan
+	flow  *flow.Flow
 
-	try       int
-	phase     flow.Phase
-	runID     string
-	worker    *worker       // the runner that has it, nil if adopted or between two commands
-	record    *run.Record   // of an adopted run
-	keeper    int           // process number of the runner of an adopted run
-	dead      *run.Record   // of a runner that is gone: what became of its run is still to be found out
-	old       []*run.Record // of runs whose runners are gone: kept until the UOW has left
-	stop      context.CancelFunc
-	end       *run.End
-	lost      string // why there is no end
-	claimed   time.Time
-	began     time.Time // the first command of this try
-	pid       int
-	commanded bool   // COMMAND was started in some try
-	cleaning  bool   // the outcome stands, CLEANUP runs before it leaves
-	unwritten bool   // STATUS could not be written: tried again
-	written   int64  // in which round STATUS was
-	logged    bool   // the outcome is to stand in the log too
-	vacated   bool   // its slot is free again
-	unstarted bool   // never got a slot: expired, or what it comes after failed
-	notice    string // said in the log before the next command
+	commands []*command    // handed out by the flow, until it knows their end
+	last     *command      // of a plain one: it has ended, and nothing but its record tells that yet
+	old      []*run.Record // of runs whose runners are gone: kept until the UOW has left
+	past     *past         // of one with steps; nil for a plain one
+	notices  []string      // to be said in the log before anything more is started
+
+	claimed    time.Time
+	began      time.Time // the first command of this try, or of the flow
+	expires    time.Time // TIMEOUT of the flow, by the monotonic clock; zero: none
+	unwritten  bool      // STATUS is not written yet, or could not be: tried again
+	written    int64     // in which round STATUS was
+	logged     bool      // the outcome is to stand in the log too
+	vacated    bool      // its slot is free again
+	unstarted  bool      // never got a slot: expired, or what it comes after failed; or it has ended and is only cleaned up
+	afterwards bool      // it lies where it ended, and its clean-ups run
 
 	outcome flow.Outcome
 	text    string // of STATUS
 	to      spool.Queue
-	last    *run.End   // of the command that decided
-	stalled unix.Errno // its runner waits for room to write its log
-	killed  string     // reason of a KILL JOB that is on its way
+	decided *run.End // of the command that decided
 	work    *work
+	works   map[int]*work // of steps in a try
+	aside   int           // how many of them could not be cleared
 }
 
-func (s *session) turn(j *job, to state) {
+func (s *session) become(j *job, to state) {
 	for _, allowed := range transitions[j.state] {
 		if allowed == to {
 			j.state = to
 			return
 		}
 	}
-	s.fault(&TransitionError{j.UOW, j.state, to})
+	s.fault(&TransitionError{j.UOW, j.state.String(), to.String()})
 	j.state = to
 }
 
-// owesCleanup reports whether its CLEANUP is still to be started: until then the
-// record of the command before it alone tells that there is something to clean up.
-func (j *job) owesCleanup() bool { return j.state == judged && j.cleaning && j.phase != flow.Cleanup }
+// plain tells a UOW without steps.
+func (j *job) plain() bool { return len(j.unit.Steps) == 0 }
 
 // enter counts a job as executing.
 func (s *session) enter(j *job) {
@@ -128,42 +106,112 @@ func (s *session) vacate(j *job) {
 	j.vacated = true
 }
 
-// stepOf is the one step a plain UOW is.
-func stepOf(c *config.Config, u *uow.Unit, kind *config.JobType) flow.Step {
-	st := flow.Step{
-		Check: u.Check != "", Command: u.Command != "" || kind != nil, Cleanup: u.Cleanup != "",
-		Tries: c.Job.Tries, NoAct: u.NoAct,
-	}
-	if kind != nil && kind.Tries != nil {
-		st.Tries = *kind.Tries
-	}
-	if u.Tries > 0 {
-		st.Tries = u.Tries
-	}
-	st.RetryInterrupted = u.RetryInterrupted != nil && *u.RetryInterrupted
-	return st
-}
-
-// newJob makes a job of a UOW that was read.
+// newJob makes a job of a UOW that was read. Its flow begins when it is claimed.
 func (s *session) newJob(c spool.Claimed, u *uow.Unit) *job {
-	typ := s.kindName(u)
-	kind := s.conf.Jobs[typ]
-	j := &job{Claimed: c, unit: u, typ: typ, kind: kind, step: stepOf(s.conf, u, kind), try: 1, claimed: s.now}
-	if u.Status.Kind == uow.TryAgain {
-		j.try = u.Status.Try
-		j.commanded = true
+	plan, kinds, faults := planOf(s.conf, u)
+	if len(faults) > 0 { // good when it was accepted
+		plan, kinds = nothing, make([]*config.JobType, 1)
+	}
+	j := &job{Claimed: c, unit: u, typ: s.kindName(u), kinds: kinds, plan: plan, claimed: s.now}
+	if faults != nil {
+		j.notices = append(j.notices, "its steps can't be planned any more: "+faults[0].Error())
 	}
 	return j
 }
 
-// retryDelay is the least time between the starts of two tries.
-func (s *session) retryDelay(u *uow.Unit) time.Duration {
-	kind := s.conf.Jobs[s.kindName(u)]
+// begin begins the flow of a job: anew, or at the try its STATUS tells.
+func (s *session) begin(j *job) {
+	if st := j.unit.Status; j.plain() && st.Kind == uow.TryAgain {
+		// A try that is due now: what it waited for is over.
+		j.flow, _, _ = flow.NewAt(j.plan, st.Try, time.Time{})
+		return
+	}
+	var changes []flow.Change
+	j.flow, changes = flow.New(j.plan)
+	s.changed(j, changes)
+}
+
+// planOf makes the graph of a UOW, and finds the job type of each of its steps.
+func planOf(c *config.Config, u *uow.Unit) (*flow.Plan, []*config.JobType, []flow.Fault) {
+	opts := flow.Options{Parallel: u.Parallel, Goal: u.Goal, NoAct: u.NoAct, DeferCleanup: u.DeferCleanup}
+	if opts.Parallel == 0 {
+		opts.Parallel = runtime.NumCPU()
+	}
+	switch u.OnFailure {
+	case uow.FailGoOn:
+		opts.OnFailure = flow.GoOn
+	case uow.FailKill:
+		opts.OnFailure = flow.Kill
+	}
+	if len(u.Steps) == 0 {
+		kind := c.Jobs[typeName(c, u)]
+		n := flow.Node{Step: stepOf(c, u.Options, kind, u.NoAct), RetryDelay: delayOf(c, u.Options, kind)}
+		plan, faults := flow.NewPlan([]flow.Node{n}, opts)
+		return plan, []*config.JobType{kind}, faults
+	}
+	nodes, kinds := make([]flow.Node, len(u.Steps)), make([]*config.JobType, len(u.Steps))
+	for i := range u.Steps {
+		st, o := &u.Steps[i], u.StepOptions(i)
+		kinds[i] = c.Jobs[o.Job]
+		nodes[i] = flow.Node{
+			Name: st.Name, After: st.After, Ordered: st.HasAfter, Skip: st.Skip, ContinueOnFailure: st.ContinueOnFailure, Line: st.Line,
+			Step: stepOf(c, o, kinds[i], u.NoAct), RetryDelay: delayOf(c, o, kinds[i]),
+		}
+	}
+	plan, faults := flow.NewPlan(nodes, opts)
+	return plan, kinds, faults
+}
+
+// nothing is the plan of a UOW of which nothing can be run any more.
+var nothing, _ = flow.NewPlan([]flow.Node{{Step: flow.Step{NoAct: true, Command: true}}}, flow.Options{NoAct: true})
+
+// stepOf is what of a step matters to its flow.
+func stepOf(c *config.Config, o uow.Options, kind *config.JobType, noAct bool) flow.Step {
+	st := flow.Step{
+		Check: o.Check != "", Command: o.Command != "" || o.Job != "" || kind != nil, Cleanup: o.Cleanup != "",
+		Tries: c.Job.Tries, NoAct: noAct,
+	}
+	if kind != nil && kind.Tries != nil {
+		st.Tries = *kind.Tries
+	}
+	if o.Tries > 0 {
+		st.Tries = o.Tries
+	}
+	st.RetryInterrupted = o.RetryInterrupted != nil && *o.RetryInterrupted
+	return st
+}
+
+// delayOf is the least time between the starts of two tries.
+func delayOf(c *config.Config, o uow.Options, kind *config.JobType) time.Duration {
 	switch {
-	case u.RetryDelay != nil:
-		return *u.RetryDelay
+	case o.RetryDelay != nil:
+		return *o.RetryDelay
 	case kind != nil && kind.RetryDelay != nil:
 		return time.Duration(*kind.RetryDelay)
 	}
-	return time.Duration(s.conf.Job.RetryDelay)
+	return time.Duration(c.Job.RetryDelay)
 }
+
+// retryDelay is that of a UOW without steps.
+func (s *session) retryDelay(u *uow.Unit) time.Duration {
+	return delayOf(s.conf, u.Options, s.conf.Jobs[s.kindName(u)])
+}
+
+// options are those of a step.
+func (j *job) options(step int) uow.Options {
+	if j.plain() {
+		return j.unit.Options
+	}
+	return j.unit.StepOptions(step)
+}
+
+// try is the number of the try a plain job is in, or had last.
+func (j *job) try() int {
+	if j.flow == nil || !j.plain() {
+		return 1
+	}
+	return j.flow.Standing(0).Try
+}
+
+// enqueued is its timestamp as the file system holds it.
+func (j *job) enqueued() int64 { return durable.Nanos(time.Unix(0, j.Enqueued)) }

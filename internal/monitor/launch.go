@@ -20,14 +20,11 @@ import (
 type worker struct {
 	runner *run.Runner
 	record *run.Record // nil until it is ready
-	job    *job        // that has it
-	spent  *job        // its record tells an end of this job that no commit covers yet
-	spec   *run.Spec   // of the start record that was written
-
-	spentRun string
+	has    *command    // that it is to carry out
+	spent  *command    // its record tells the end of this one, and nothing else may yet
 }
 
-func (w *worker) idle() bool { return w.record != nil && w.job == nil && w.spent == nil }
+func (w *worker) idle() bool { return w.record != nil && w.has == nil && w.spent == nil }
 
 // start gives commands to runners: first those of UOWs that hold a slot, then
 // those whose turn it is.
@@ -37,13 +34,9 @@ func (s *session) start() {
 		s.fault(s.sweepRecords())
 	}
 	for _, j := range s.jobs {
-		if j.state != due {
-			continue
-		}
-		if s.idleWorker() == nil {
+		if !s.advance(j) {
 			return
 		}
-		s.prepare(j)
 	}
 	if s.slots >= s.conf.Slots || s.order.empty() || s.mayStart(true) != "" {
 		return
@@ -85,7 +78,13 @@ func (s *session) idleWorker() *worker {
 			coming++
 		}
 	}
-	if coming > 0 || len(s.workers) >= 2*s.conf.Slots+len(s.jobs) {
+	most := 2*s.conf.Slots + len(s.jobs)
+	for _, j := range s.jobs {
+		if !j.plain() {
+			most += 2 * min(j.plan.Parallel(), j.plan.Of())
+		}
+	}
+	if coming > 0 || len(s.workers) >= most {
 		return nil
 	}
 	s.fault(s.hire())
@@ -152,47 +151,120 @@ func (s *session) claim(e *spool.Entry) bool {
 	ev := s.event("moved", j.UOW)
 	ev.From, ev.To = s.sp.Name(j.From), s.sp.Name(spool.Executing)
 	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
-	a := flow.Begin(j.step, j.try)
-	if a.Do == flow.End { // nothing to run: NO ACT without a CHECK
-		s.settleOutcome(j, a)
+	if err := s.commence(j); err != nil {
+		s.fault(err) // it is tried again when there is room
 		return true
 	}
-	j.phase = a.Phase
-	return s.prepare(j)
+	return s.advance(j)
 }
 
-// prepare writes the start record of a job's next command into an idle runner's
-// record. The command itself is handed over after the commit.
-func (s *session) prepare(j *job) bool {
-	w := s.idleWorker()
-	if w == nil {
+// advance hands commands of a job that holds a slot to idle runners. It reports
+// whether there may be idle ones for others.
+func (s *session) advance(j *job) bool {
+	switch {
+	case s.stop == stopping: // the next monitor goes on from here
+		return true
+	case j.state == cleaning:
+		return s.cleanNext(j)
+	case j.state != working:
+		return true
+	case j.flow == nil: // there was no room for its past
+		if err := s.commence(j); err != nil {
+			s.fault(err)
+			s.later(2 * time.Second)
+			return true
+		}
+	}
+	if !j.plain() && !s.settledDown(j) {
+		return true
+	}
+	if _, over := j.flow.Ending(); over {
+		s.settle(j) // nothing was to be run
+		return true
+	}
+	for j.flow.Due(s.wall) {
+		if s.idleWorker() == nil {
+			return false
+		}
+		// That a run was interrupted is said right before the next one begins: a crash
+		// in between would have it said again.
+		if !s.settledDown(j) {
+			return true
+		}
+		starts, changes := j.flow.ReadyIf(s.wall, 1, func(step int) bool { return s.stepCloses(j, step) == "" })
+		if len(starts) == 0 {
+			return true // a job type has no slot for it
+		}
+		s.changed(j, changes)
+		if !s.prepare(j, starts[0]) || !s.settledDown(j) {
+			return true
+		}
+	}
+	return true
+}
+
+// stepCloses says why a step may not start now though its flow would have it.
+func (s *session) stepCloses(j *job, step int) string {
+	if j.plain() || j.kinds[step] == nil {
+		return ""
+	}
+	return s.kindCloses(j.kinds[step].Name)
+}
+
+// cleanNext hands the next clean-up to an idle runner.
+func (s *session) cleanNext(j *job) bool {
+	if !s.settledDown(j) || j.flow.Running() > 0 || j.flow.Cleanups() == 0 {
+		return true
+	}
+	if s.idleWorker() == nil {
 		return false
 	}
-	j.runID = s.ids.Next()
-	dir, err := s.workFor(j)
+	if start, ok := j.flow.NextCleanup(s.wall); ok {
+		s.prepare(j, start)
+	}
+	return true
+}
+
+// settledDown reports whether everything of a job's past is written that was to be,
+// in its log and in its record: nothing more is started before.
+func (s *session) settledDown(j *job) bool {
+	err := j.past.flush(s.sp.Batch)
+	for err == nil && len(j.notices) > 0 {
+		if err = s.appendLog(j, j.notices[0]); err == nil {
+			j.notices = j.notices[1:]
+		}
+	}
 	if err != nil {
 		s.fault(err)
 		s.later(2 * time.Second)
+	}
+	return err == nil
+}
+
+// prepare writes the start record of a command into an idle runner's record. The
+// command itself is handed over after the commit.
+func (s *session) prepare(j *job, start flow.Start) bool {
+	w := s.idleWorker()
+	c := &command{Start: start, job: j, runID: s.ids.Next()}
+	dir, err := s.workFor(c)
+	if err != nil {
+		s.fault(err)
+		s.later(2 * time.Second)
+		s.takeBack(c)
 		return false
 	}
-	spec, err := s.spec(j, dir)
+	spec, err := s.spec(c, dir)
 	if err != nil {
 		// The configuration changed between acceptance and claim.
-		s.turn(j, judged)
-		s.conclude(j, flow.Fail, "not started: "+err.Error())
+		j.commands = append(j.commands, c)
+		c.end = &run.End{Run: c.runID, Reason: run.NotStarted, Text: "not started: " + err.Error(), ErrorIf: -1, FailIf: -1}
+		c.stage, s.more = ended, true
 		return true
 	}
-	if j.notice != "" {
-		if err := s.appendLog(j, j.notice); err != nil {
-			s.fault(err)
-			s.later(2 * time.Second)
-			return false
-		}
-		j.notice = ""
-	}
 	err = w.record.WriteStart(run.Start{
-		Run: j.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Claim: j.Token, Queue: s.sp.Name(j.From),
-		Try: j.try, Tries: j.step.Tries, Phase: string(j.phase), Work: dir.name, Command: run.CommandLine(spec.Argv),
+		Run: c.runID, UOW: j.UOW, Dev: j.Dev, Ino: j.Ino, Claim: j.Token, Queue: s.sp.Name(j.From),
+		Try: c.Try, Tries: j.plan.Node(c.Step).Tries, Step: j.plan.Node(c.Step).Name, Phase: string(c.Phase), Seq: c.Seq, At: c.At,
+		Work: dir.name, Command: run.CommandLine(spec.Argv),
 	})
 	if err == nil {
 		err = s.covered(w)
@@ -200,13 +272,34 @@ func (s *session) prepare(j *job) bool {
 	if err != nil {
 		s.fault(err)
 		s.later(2 * time.Second)
+		s.takeBack(c)
 		return false
 	}
-	w.job, w.spec = j, spec
-	j.worker, j.end, j.lost, j.pid, j.stalled = w, nil, "", 0, 0
-	s.turn(j, starting)
-	s.launch = append(s.launch, j)
+	w.has, c.worker, c.spec = c, w, spec
+	j.commands = append(j.commands, c)
+	if c.Phase == flow.Command {
+		s.typesOf(c, 1)
+	}
+	if j.last != nil { // this record tells what had come before it
+		j.last.witness, j.last = false, nil
+	}
+	s.launch = append(s.launch, c)
 	return true
+}
+
+// takeBack tells the flow that a command it handed out was never started.
+func (s *session) takeBack(c *command) {
+	changes, err := c.job.flow.NeverStarted(c.Step)
+	s.fault(err)
+	s.changed(c.job, changes)
+	c.job.drop(c)
+}
+
+// typesOf counts a step's COMMAND where its job type counts.
+func (s *session) typesOf(c *command, n int) {
+	if k := c.job.kinds[c.Step]; k != nil && !c.job.plain() {
+		s.types[k.Name] += n
+	}
 }
 
 // covered has the commit of this round cover a record.
@@ -222,39 +315,45 @@ func (s *session) covered(w *worker) error {
 func (s *session) handOver() {
 	list := s.launch
 	s.launch = nil
-	for _, j := range list {
-		if j.state != starting {
+	for _, c := range list {
+		if c.stage != starting {
 			continue
 		}
-		w := j.worker
-		if err := w.runner.Launch(w.spec); err != nil {
+		j, w := c.job, c.worker
+		if err := w.runner.Launch(c.spec); err != nil {
 			// It was never started: the next idle runner gets it. A runner that is gone
 			// tells so, and that wakes the loop.
 			s.fault(fmt.Errorf("launch %s: %w", j.UOW, err))
-			w.job, j.worker = nil, nil
-			s.turn(j, due)
+			w.has, c.worker = nil, nil
+			s.back(c)
 			s.later(time.Second)
 			continue
 		}
-		s.turn(j, alive)
+		s.turn(c, alive)
 		if j.began.IsZero() {
 			j.began = clock.Wall()
 		}
-		j.commanded = j.commanded || j.phase == flow.Command
-		s.tellStarted(j)
-		if j.killed != "" {
-			s.fault(w.runner.Kill(j.killed))
+		s.tellStarted(c)
+		if c.killed != "" {
+			s.fault(w.runner.Kill(c.killed))
 		}
 	}
 	for _, w := range s.workers {
-		// A UOW that is still to get its next command, or its outcome written, has
-		// no witness of its last one but this record.
-		if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended && !w.spent.owesCleanup() {
-			s.fault(w.runner.Ack(w.spentRun))
+		if c := w.spent; c != nil && !c.witness {
+			s.fault(w.runner.Ack(c.runID))
 			w.spent = nil
 			s.more = true
 		}
 	}
+}
+
+// back is a command that was announced and provably never started.
+func (s *session) back(c *command) {
+	if c.Phase == flow.Command {
+		s.typesOf(c, -1)
+	}
+	s.turn(c, told)
+	s.takeBack(c)
 }
 
 // heard is what a runner tells.
@@ -263,21 +362,21 @@ func (s *session) heard(w *worker, ev run.Event) {
 	case run.Ready:
 		w.record = w.runner.Record()
 	case run.Started:
-		if j := w.job; j != nil && j.runID == ev.Run {
-			j.pid = ev.PID
+		if c := w.has; c != nil && c.runID == ev.Run {
+			c.pid = ev.PID
 		}
 	case run.Stalled:
-		if j := w.job; j != nil && j.runID == ev.Run {
-			if j.stalled = ev.Errno; j.stalled != 0 {
-				s.fault(stalledError(j))
+		if c := w.has; c != nil && c.runID == ev.Run {
+			if c.stalled = ev.Errno; c.stalled != 0 {
+				s.fault(stalledError(c))
 			}
 		}
 	case run.Ended:
-		if j := w.job; j != nil && j.runID == ev.Run && j.state == alive {
+		if c := w.has; c != nil && c.runID == ev.Run && c.stage == alive {
 			end := ev.End
-			j.end = &end
+			c.end = &end
 			s.release(w)
-			s.turn(j, ended)
+			s.turn(c, ended)
 		}
 	case run.Gone:
 		s.workers = without(s.workers, w)
@@ -307,12 +406,11 @@ func (s *session) sweepRecords() error {
 	return nil
 }
 
-// release takes a runner back from its job. Its record stays untouched until a
+// release takes a runner back from its command. Its record stays untouched until a
 // commit covers what is made of the end in it.
 func (s *session) release(w *worker) {
-	w.spent, w.spentRun = w.job, w.job.runID
-	w.job.worker = nil
-	w.job = nil
+	w.spent, w.has = w.has, nil
+	w.spent.worker, w.spent.witness = nil, true
 }
 
 func without(list []*worker, w *worker) (out []*worker) {
@@ -331,30 +429,30 @@ func (s *session) departed(w *worker, ev run.Gone) {
 		s.hireAt, s.sweep = time.Now().Add(time.Second), true
 		s.later(time.Second)
 	}
-	j := w.job
-	if j == nil {
+	c := w.has
+	if c == nil {
 		if ev.Err != nil {
 			s.fault(fmt.Errorf("a runner ended: %w", ev.Err))
 		}
 		switch {
 		case w.record == nil:
-		case w.spent != nil && w.spent.state != gone:
+		case w.spent != nil && w.spent.job.state != gone:
 			// The only witness of an end whose STATUS may not be on disk yet: it goes
 			// with the UOW.
-			w.spent.old = append(w.spent.old, w.record)
+			w.spent.job.old = append(w.spent.job.old, w.record)
 		default:
 			s.retire(w.record)
 		}
 		return
 	}
-	w.job, j.worker = nil, nil
+	w.has, c.worker = nil, nil
 	if !ev.Reaped {
 		// It goes on alone, as if we had been restarted.
-		j.record, j.keeper = w.record, w.runner.PID()
-		s.await(j)
+		c.record, c.keeper = w.record, w.runner.PID()
+		s.await(c)
 		return
 	}
-	j.dead = w.record // looked at in the next round
+	c.dead = w.record // looked at in the next round
 }
 
 // retire removes a record nobody will write any more, once what was read from it
@@ -386,7 +484,8 @@ func (s *session) retire(r *run.Record) {
 // collect takes the end of a run whose runner is gone, or does without. A record
 // that can't be read is no reason to call a run interrupted: then everything is
 // looked at again from the beginning.
-func (s *session) collect(j *job, r *run.Record, why string) error {
+func (s *session) collect(c *command, r *run.Record, why string) error {
+	j := c.job
 	j.old = append(j.old, r)
 	start, live, end, err := r.Read()
 	if err != nil && !errors.Is(err, run.ErrDamaged) {
@@ -394,26 +493,23 @@ func (s *session) collect(j *job, r *run.Record, why string) error {
 	}
 	s.fault(err)
 	switch {
-	case end != nil && start.Run == j.runID:
-		j.end = end
-	case err == nil && !live.MayHaveRun(j.runID) && run.Boot(j.runID) == s.boot:
+	case end != nil && start.Run == c.runID:
+		c.end = end
+	case err == nil && !live.MayHaveRun(c.runID) && run.Boot(c.runID) == s.boot:
 		// Its runner died before it forked: the next one gets it.
-		j.state = due
-		j.notice = label(j) + " was not started: its runner ended before it could; started by another one"
+		j.notices = append(j.notices, c.label()+" was not started: its runner ended before it could; started by another one")
+		s.back(c)
 		s.recovered(j.UOW, "its runner ended before it started anything; started by another one")
 		return nil
 	default:
-		if run.Boot(j.runID) == s.boot { // of another boot nothing is left, and numbers are others'
-			if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {
+		if run.Boot(c.runID) == s.boot { // of another boot nothing is left, and numbers are others'
+			if n, err := run.KillTree(c.runID, live); err != nil || n > 0 {
 				s.fault(err)
 				why += fmt.Sprintf("; what it left behind was ended (%d)", n)
 			}
 		}
-		j.lost = why
+		c.lost = why
 	}
-	if j.state == starting {
-		s.turn(j, alive)
-	}
-	s.turn(j, ended)
+	s.turn(c, ended)
 	return nil
 }

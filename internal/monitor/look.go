@@ -116,6 +116,7 @@ func (s *session) lookAround() {
 	}
 	if changed {
 		s.order.recheck()
+		s.fault(s.sweepPasts())
 	}
 	s.strangers()
 }

@@ -16,11 +16,11 @@ import (
 
 // event is what others send the loop.
 type event struct {
-	kind   int
-	worker *worker   // evRunner
-	runner run.Event // evRunner
-	job    *job      // evAdopted: the lock of its record is free
-	ready  error     // evReady: nil if jobs may start
+	kind    int
+	worker  *worker   // evRunner
+	runner  run.Event // evRunner
+	command *command  // evAdopted: the lock of its record is free
+	ready   error     // evReady: nil if jobs may start
 }
 
 const (
@@ -168,8 +168,12 @@ func (s *session) carryOut(round func() error) error {
 // heardBeside notes whose end was asked for while the disk did not answer.
 func (s *session) heardBeside(killed []string) {
 	for _, name := range killed {
-		if j := s.names[name]; j != nil && j.state != due && j.killed == "" {
-			j.killed = killReason
+		if j := s.names[name]; j != nil {
+			for _, c := range j.commands {
+				if c.killed == "" {
+					c.killed = killReason
+				}
+			}
 		}
 	}
 }
@@ -272,6 +276,14 @@ func (s *session) sleep(ctx context.Context) {
 		earlier(time.Now().Add(t.Sub(clock.Wall())))
 	}
 	earlier(s.order.nextSpan())
+	for _, j := range s.jobs {
+		earlier(j.expires)
+		if j.state == working && j.flow != nil {
+			if t, later := j.flow.NextDue(clock.Wall()); later {
+				earlier(time.Now().Add(t.Sub(clock.Wall())))
+			}
+		}
+	}
 	earlier(s.retry)
 	earlier(s.glance)
 	earlier(s.digest.due)
@@ -319,7 +331,7 @@ func (s *session) absorb(ctx context.Context) {
 		case evRunner:
 			s.heard(ev.worker, ev.runner)
 		case evAdopted:
-			s.adopted(ev.job)
+			s.adopted(ev.command)
 		case evReady:
 			s.ready.answered(ev.ready, time.Now())
 			s.digest.stale = true

@@ -118,12 +118,10 @@ func (s *session) obey(l messages.Line) {
 	case "EXPLAIN":
 		s.each(m, func(t target) string { return s.explain(t) })
 	case "CLEANUP":
-		s.each(m, func(t target) string {
-			return "there is nothing left to clean: clean-ups that wait for this message come with flows, in a later version"
-		})
+		s.each(m, s.cleanUp)
 	case "REQUEUE":
 		if _, step := m.Target(); step != "" {
-			s.answer(m, "", "not done: REQUEUE … FROM a step comes with flows, in a later version; REQUEUE name begins anew")
+			s.each(m, func(t target) string { return s.requeueFrom(t, step) })
 			return
 		}
 		s.each(m, func(t target) string { return s.transfer(t, spool.Wait, onlyEnded) })
@@ -310,41 +308,54 @@ const killReason = "killed by request"
 
 // kill asks for the end of a job, wherever it stands.
 func (s *session) kill(j *job) (string, bool) {
-	switch j.state {
-	case due:
-		if j.cleaning {
-			return "not done: its clean-up is about to start; the outcome stands", false
+	ending := fmt.Sprintf("is being ended: SIGTERM now, SIGKILL after %v", s.conf.Job.KillGrace)
+	switch {
+	case j.state == cleaning:
+		// The clean-up that runs is ended; the others still run.
+		for _, c := range j.commands {
+			if c.stage == starting || c.stage == alive {
+				s.end(c, killReason)
+				return "its clean-up " + ending, true
+			}
 		}
+		return "not done: its clean-up is about to start; the outcome stands", false
+	case j.state != working || j.flow == nil:
+		return "not done: it has ended already", false
+	case !j.plain():
+		if !s.cancel(j, flow.Killed, killReason) {
+			return "not done: it has ended already", false
+		}
+		if j.out() == 0 {
+			return "ended; its clean-up follows, if it has any", true
+		}
+		return ending, true
+	}
+	c := j.shown()
+	switch {
+	case c == nil || c.stage == told:
 		// Between two commands, or not started yet: it ends here and now, so that
 		// the wish can't get lost.
-		s.turn(j, judged)
-		j.end = nil
-		s.conclude(j, flow.Fail, "killed by request before its "+string(j.phase)+" was started")
-		return "ended before its " + string(j.phase) + " was started", true
-	case starting:
-		j.killed = killReason
+		phase := j.flow.Phase(0)
+		if !s.cancel(j, flow.Killed, "killed by request before its "+string(phase)+" was started") {
+			return "not done: it has ended already", false
+		}
+		s.settle(j)
+		return "ended before its " + string(phase) + " was started", true
+	case c.stage == starting:
+		c.killed = killReason
 		return "it is about to start; it is ended as soon as it has", true
-	case alive:
-	default:
-		if j.killed != "" {
+	case c.stage == ended:
+		if c.killed != "" {
 			return "it was ended when this was asked", true
 		}
 		return "not done: it has ended already", false
 	}
-	j.killed = killReason
-	var err error
-	if j.worker != nil {
-		err = j.worker.runner.Kill(killReason)
-	} else if j.record != nil {
-		if err = j.record.RequestKill(j.runID, killReason); err == nil {
-			err = j.record.Terminate()
-		}
-	}
-	if err != nil {
+	c.killed = killReason
+	if err := c.kill(killReason); err != nil {
 		s.fault(err)
 		return "not done: " + err.Error(), false
 	}
-	return fmt.Sprintf("is being ended: SIGTERM now, SIGKILL after %v", s.conf.Job.KillGrace), true
+	return ending, true
 }
 
 const pausedFile = "paused"

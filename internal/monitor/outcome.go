@@ -11,17 +11,17 @@ import (
 	"simplejobq/internal/units"
 )
 
-// result makes of the end of a command what it means for the UOW.
-func (j *job) result() flow.Result {
-	if j.end == nil {
-		return flow.Result{Outcome: flow.Fail, Cause: flow.Interrupted, Text: "interrupted: " + j.lost}
+// result makes of the end of a command what it means for its step.
+func (c *command) result() flow.Result {
+	if c.end == nil {
+		return flow.Result{Outcome: flow.Fail, Cause: flow.Interrupted, Text: "interrupted: " + c.lost}
 	}
-	e := j.end
+	e := c.end
 	r := flow.Result{Outcome: flow.Fail, Text: e.Text}
 	var failIf, errorIf []string
 	var failExit []int
-	if j.kind != nil && j.phase == flow.Command {
-		failIf, errorIf, failExit = j.kind.FailIf, j.kind.ErrorIf, j.kind.FailExit
+	if k := c.job.kinds[c.Step]; k != nil && c.Phase == flow.Command {
+		failIf, errorIf, failExit = k.FailIf, k.ErrorIf, k.FailExit
 	}
 	switch e.Reason {
 	case run.NotStarted:
@@ -64,12 +64,12 @@ func usage(e *run.End) string {
 // statusText is the STATUS line of an outcome that stands.
 func statusText(j *job, outcome flow.Outcome, text string) string {
 	status := string(outcome) + ": " + text
-	if j.unstarted {
+	if j.unstarted || !j.plain() { // of steps it says what there is to say of their tries
 		return status
 	}
-	status += fmt.Sprintf(", try %d", j.try)
-	if j.step.Tries > 1 {
-		status += fmt.Sprintf(" of %d", j.step.Tries)
+	status += fmt.Sprintf(", try %d", j.try())
+	if n := j.plan.Node(0).Tries; n > 1 {
+		status += fmt.Sprintf(" of %d", n)
 	}
 	return status
 }

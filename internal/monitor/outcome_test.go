@@ -9,6 +9,7 @@ import (
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
 )
 
 // The table of the outcomes: what happened, where it leads, what STATUS says.
@@ -43,8 +44,9 @@ func TestOutcome(t *testing.T) {
 		"lost":                     {nil, nil, flow.Command, "fail: interrupted: the machine went down", flow.Interrupted},
 	} {
 		t.Run(what, func(t *testing.T) {
-			j := &job{end: c.end, kind: c.kind, phase: c.phase, try: 1, lost: "the machine went down", step: flow.Step{Tries: 1}}
-			r := j.result()
+			j := &job{unit: &uow.Unit{}, kinds: []*config.JobType{c.kind}, plan: bare}
+			cmd := &command{job: j, Start: flow.Start{Phase: c.phase, Try: 1}, end: c.end, lost: "the machine went down"}
+			r := cmd.result()
 			if got := statusText(j, r.Outcome, r.Text); !strings.HasPrefix(got, c.want) || !strings.HasSuffix(got, ", try 1") {
 				t.Errorf("%q, want %q", got, c.want)
 			}
@@ -56,7 +58,12 @@ func TestOutcome(t *testing.T) {
 			}
 		})
 	}
-	j := &job{try: 2, step: flow.Step{Tries: 3}}
+	plan, _ := flow.NewPlan([]flow.Node{{Step: flow.Step{Command: true, Tries: 3}}}, flow.Options{})
+	second, _, err := flow.NewAt(plan, 2, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{unit: &uow.Unit{}, plan: plan, flow: second}
 	if got := statusText(j, flow.Done, "exit 0"); got != "done: exit 0, try 2 of 3" {
 		t.Errorf("%q", got)
 	}
@@ -75,8 +82,13 @@ func TestTail(t *testing.T) {
 
 // Every state but the last can be left, and nothing comes back from the dead.
 func TestTransitions(t *testing.T) {
-	for s := due; s < gone; s++ {
+	for s := working; s < gone; s++ {
 		if len(transitions[s]) == 0 {
+			t.Errorf("%v is never left", s)
+		}
+	}
+	for s := starting; s < told; s++ {
+		if len(stages[s]) == 0 {
 			t.Errorf("%v is never left", s)
 		}
 	}

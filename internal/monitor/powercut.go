@@ -22,7 +22,7 @@ import (
 // is there and its log as well, and a STATUS not without the end. Once the commit
 // was through there is no record of the run any more, or one whose end and log are
 // whole.
-func (s *session) powerCut(j *job, f found) (why string, err error) {
+func (s *session) powerCut(j *job, f found, try int) (why string, err error) {
 	log, err := s.sp.Open("recover:open", j.Claimed)
 	if err != nil {
 		return "", err
@@ -35,16 +35,16 @@ func (s *session) powerCut(j *job, f found) (why string, err error) {
 		}
 		why = "the machine went down before what it had written was on disk"
 	}
-	if err := s.unsay(j, log); err != nil {
+	if err := s.unsay(j, flow.Phase(f.start.Phase), try, log); err != nil {
 		return "", errors.Join(err, log.Close())
 	}
 	return why, s.sp.Batch.File(log)
 }
 
 // unsay takes back a STATUS that cannot be believed.
-func (s *session) unsay(j *job, f *durable.File) error {
+func (s *session) unsay(j *job, phase flow.Phase, try int, f *durable.File) error {
 	// Before a clean-up its outcome was on disk.
-	if st := j.unit.Status; j.phase != flow.Cleanup && st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try) {
+	if st := j.unit.Status; phase != flow.Cleanup && st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > try) {
 		blank, _ := uow.StatusField("")
 		if _, err := f.WriteAt("recover:status", blank, j.unit.StatusAt()); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
@@ -72,7 +73,7 @@ func (s *session) recover() error {
 	if err := s.recoverEntries(here); err != nil {
 		return err
 	}
-	if err := s.clearWork(); err != nil {
+	if err := errors.Join(s.sweepPasts(), s.clearWork()); err != nil {
 		return err
 	}
 	s.remember()
@@ -296,9 +297,12 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	j := s.newJob(c, u)
 	s.enter(j)
 	s.retellAccepted(j)
+	if !j.plain() || u.DeferCleanup {
+		return s.resumeFlow(j, list)
+	}
 	if len(list) == 0 || list[0].start.Run == "" {
 		s.drop(list)
-		return s.resumeByStatus(j)
+		return s.resumeByStatus(j, false)
 	}
 	f := list[0]
 	// The records go when the UOW has left: until STATUS is on disk they alone tell
@@ -306,81 +310,192 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	for _, older := range list[1:] {
 		j.old = append(j.old, older.record)
 	}
-	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
-	j.began, j.pid = f.live.Started, f.live.PID
-	if _, err := s.works.Stat(f.start.Work); f.start.Work != "" && err == nil {
-		if j.work, err = s.openWork(f.start.Work); err != nil {
-			return err
-		}
+	cmd := s.found(j, f)
+	j.began = f.live.Started
+	if err := s.reopenWork(j, f); err != nil {
+		return err
 	}
-	j.commanded = j.commanded || j.phase != flow.Check
-	var cut string
-	if run.Boot(f.start.Run) != s.boot && !f.locked {
-		var err error
-		if cut, err = s.powerCut(j, f); err != nil {
-			return err
-		}
+	cut, err := s.cutShort(cmd, f)
+	if err != nil {
+		return err
 	}
 	st := j.unit.Status
-	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > j.try)
-	switch {
-	case cut == "" && told && j.phase != flow.Cleanup && !(f.locked && f.end == nil):
+	told := st.Kind != "" && (st.Kind != uow.TryAgain || st.Try > cmd.Try)
+	if cut == "" && told && cmd.Phase != flow.Cleanup && !(f.locked && f.end == nil) {
 		// The outcome was written before the crash; the record is older news.
 		j.old = append(j.old, f.record)
-		return s.resumeByStatus(j)
-	case told:
-		j.outcome, j.text, j.to, j.cleaning = flow.Outcome(st.Kind), st.Text, destination(flow.Outcome(st.Kind)), true
+		return s.resumeByStatus(j, cmd.Phase != flow.Check || cmd.Try > 1)
+	}
+	if j.flow, err = flow.RestorePlain(j.plan, cmd.Start, flow.Outcome(st.Kind)); err != nil {
+		return err
+	}
+	if cmd.Phase == flow.Cleanup {
+		j.outcome, j.text, j.to, j.state = flow.Outcome(st.Kind), st.Text, destination(flow.Outcome(st.Kind)), cleaning
+	}
+	return s.rejoin(cmd, f, cut)
+}
+
+// found is a command that a record tells of.
+func (s *session) found(j *job, f found) *command {
+	c := &command{job: j, runID: f.start.Run, pid: f.live.PID, stage: alive}
+	c.Phase, c.Try, c.Seq, c.At = flow.Phase(f.start.Phase), max(f.start.Try, 1), f.start.Seq, f.start.At
+	c.Step, _ = j.plan.Index(f.start.Step)
+	return c
+}
+
+// cutShort says why a run of before the last boot counts as interrupted, "" if it does
+// not.
+func (s *session) cutShort(c *command, f found) (string, error) {
+	if run.Boot(f.start.Run) != s.boot && !f.locked {
+		return s.powerCut(c.job, f, c.Try)
+	}
+	return "", nil
+}
+
+func (s *session) reopenWork(j *job, f found) (err error) {
+	if f.start.Work == "" || j.work != nil {
+		return nil
+	}
+	if _, err := s.works.Stat(f.start.Work); err == nil {
+		j.work, err = s.openWork(f.start.Work)
+		return err
+	}
+	return nil
+}
+
+// rejoin goes on with a command the flow has been told of. cut says why its end does
+// not count.
+func (s *session) rejoin(c *command, f found, cut string) error {
+	j := c.job
+	j.commands = append(j.commands, c)
+	if c.Phase == flow.Command {
+		s.typesOf(c, 1)
 	}
 	switch {
 	case cut != "":
 		j.old = append(j.old, f.record)
-		j.state, j.lost = ended, cut
-		s.recovered(j.UOW, label(j)+" interrupted: "+cut)
+		c.stage, c.lost = ended, cut
+		s.recovered(j.UOW, c.label()+" interrupted: "+cut)
 	case f.end != nil:
 		j.old = append(j.old, f.record)
-		j.end, j.state = f.end, ended
-		s.recovered(j.UOW, label(j)+" had been started by the last monitor, and has ended: "+f.end.Text)
+		c.end, c.stage = f.end, ended
+		s.recovered(j.UOW, c.label()+" had been started by the last monitor, and has ended: "+f.end.Text)
 	case f.locked:
-		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
-		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", label(j)))
-		s.await(j)
+		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
+		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", c.label()))
+		s.await(c)
 	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
 		j.old = append(j.old, f.record)
-		j.state = due
+		s.back(c)
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
 	default:
-		j.state = alive
-		if err := s.collect(j, f.record, lostBoth); err != nil {
+		if err := s.collect(c, f.record, lostBoth); err != nil {
 			return err
 		}
-		s.recovered(j.UOW, label(j)+" interrupted: "+j.lost)
+		s.recovered(j.UOW, c.label()+" interrupted: "+c.lost)
+	}
+	return nil
+}
+
+// resumeFlow rebuilds a job with steps: its past tells what had ended, the records what
+// was out.
+func (s *session) resumeFlow(j *job, list []found) error {
+	p, records, err := s.openPast(j.Ino)
+	mine := false
+	if err == nil {
+		p.begun, mine = belongs(records, j.Claimed)
+		if mine {
+			j.flow, err = flow.Restore(j.plan, records)
+		}
+	}
+	var damaged *flow.DamageError
+	var foreign *flow.PastError
+	switch {
+	case errors.As(err, &damaged), errors.As(err, &foreign):
+		// Its file was edited, or somebody was at our directory: what had ended is not
+		// known any more, so nothing of it is run again.
+		s.drop(list)
+		s.fault(err)
+		p.close()
+		j.flow, _ = flow.New(j.plan)
+		_, _ = j.flow.Cancel(flow.Interrupted, "interrupted: "+err.Error())
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case !mine:
+		// Nothing was started: that follows the commit which covers its past.
+		p.close()
+		s.drop(list)
+		s.recovered(j.UOW, "had been claimed and was never started; started now")
+		return s.commence(j)
+	}
+	j.past, j.began = p, p.begun
+	s.limit(j)
+	known := map[string]bool{}
+	for _, r := range records {
+		known[r.Run] = true
+	}
+	for _, f := range slices.Backward(list) { // in the order in which they were started
+		if known[f.start.Run] || f.start.Run == "" {
+			j.old = append(j.old, f.record)
+			continue
+		}
+		c := s.found(j, f)
+		if err := s.reopenWork(j, f); err != nil {
+			return err
+		}
+		changes, err := j.flow.Adopt(c.Start)
+		if err != nil {
+			s.fault(err)
+			j.old = append(j.old, f.record)
+			continue
+		}
+		cut, err := s.cutShort(c, f)
+		if err != nil {
+			return err
+		}
+		s.changed(j, changes)
+		if err := s.rejoin(c, f, cut); err != nil {
+			return err
+		}
+	}
+	s.changed(j, j.flow.Resume())
+	e, over := j.flow.Ending()
+	if st := j.unit.Status; over && st.Kind == string(e.Outcome) {
+		// Its outcome is written; clean-ups may be due, or run.
+		j.outcome, j.text, j.to, j.state = e.Outcome, st.Text, destination(e.Outcome), judged
+		if len(j.commands) > 0 {
+			j.state = cleaning
+		}
+		if !s.owesCleanup(j) && len(j.commands) == 0 {
+			s.vacate(j)
+		}
 	}
 	return nil
 }
 
 const lostBoth = "monitor and runner both ended while it ran"
 
-// resumeByStatus goes on with a UOW in currently-executing that no record tells
-// of any more.
-func (s *session) resumeByStatus(j *job) error {
+// resumeByStatus goes on with a UOW in currently-executing of which nothing runs or
+// has ended that STATUS does not tell. commanded: its COMMAND was started.
+func (s *session) resumeByStatus(j *job, commanded bool) error {
 	switch st := j.unit.Status; st.Kind {
 	case "":
-		j.state = due
-		a := flow.Begin(j.step, j.try)
-		if a.Do == flow.End {
-			s.settleOutcome(j, a)
-			return nil
+		s.begin(j)
+		if _, over := j.flow.Ending(); !over {
+			s.recovered(j.UOW, "had been claimed and was never started; started now")
 		}
-		j.phase = a.Phase
-		s.recovered(j.UOW, "had been claimed and was never started; started now")
 	case uow.TryAgain:
 		j.state, j.to, j.text = judged, j.From, st.Text
 		s.vacate(j)
 	default:
 		j.outcome, j.text, j.state = flow.Outcome(st.Kind), st.Text, judged
 		j.to = destination(j.outcome)
-		j.cleaning = j.step.Cleanup && j.commanded && !j.step.NoAct
-		if !j.cleaning {
+		var err error
+		if j.flow, err = flow.SettledPlain(j.plan, j.outcome, commanded); err != nil {
+			return err
+		}
+		if !s.owesCleanup(j) {
 			s.vacate(j)
 		}
 	}
@@ -390,46 +505,56 @@ func (s *session) resumeByStatus(j *job) error {
 // recoverEdited is a claimed UOW whose text is none any more: an editor was at
 // it. Its end is known from the record alone, and it goes where that leads.
 func (s *session) recoverEdited(c spool.Claimed, list []found) error {
-	j := &job{Claimed: c, unit: &uow.Unit{}, try: 1, phase: flow.Command, claimed: s.now, step: flow.Step{Command: true, Tries: 1}}
+	j := &job{Claimed: c, unit: &uow.Unit{}, plan: bare, kinds: make([]*config.JobType, 1), claimed: s.now}
 	s.enter(j)
-	j.state = ended
-	j.lost = "its file was rewritten while it ran and is no unit of work any more"
-	if len(list) == 0 || list[0].start.Run == "" {
+	j.flow, _ = flow.New(j.plan)
+	started := len(list) > 0 && list[0].start.Run != ""
+	if !started {
 		s.drop(list)
+		_, _ = j.flow.Cancel(flow.Interrupted, "interrupted: its file was rewritten before it ran and is no unit of work any more")
 		return nil
 	}
 	f := list[0]
 	s.drop(list[1:])
-	j.runID, j.try, j.phase = f.start.Run, max(f.start.Try, 1), flow.Phase(f.start.Phase)
+	cmd := s.found(j, f)
+	cmd.Step, cmd.Phase, cmd.Try = 0, flow.Command, 1
+	if _, err := j.flow.Adopt(cmd.Start); err != nil {
+		return err
+	}
+	j.commands = append(j.commands, cmd)
 	switch {
 	case f.end != nil:
-		j.end, j.old = f.end, append(j.old, f.record)
+		cmd.end, cmd.stage = f.end, ended
+		j.old = append(j.old, f.record)
 	case f.locked:
-		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
-		s.await(j)
+		cmd.record, cmd.keeper = f.record, f.live.Runner
+		s.await(cmd)
 	default:
-		j.state = alive
-		return s.collect(j, f.record, lostBoth)
+		return s.collect(cmd, f.record, lostBoth)
 	}
 	return nil
 }
 
+// bare is the plan of a UOW whose text is none any more.
+var bare, _ = flow.NewPlan([]flow.Node{{Step: flow.Step{Command: true, Tries: 1}}}, flow.Options{})
+
 // await waits, in a goroutine, until an adopted run lets go of its record.
-func (s *session) await(j *job) {
+func (s *session) await(c *command) {
 	ctx, cancel := context.WithCancel(context.Background())
-	j.stop = cancel
+	c.stop = cancel
+	record := c.record
 	go func() {
-		if j.record.Wait(ctx) == nil {
-			s.send(event{kind: evAdopted, job: j})
+		if record.Wait(ctx) == nil {
+			s.send(event{kind: evAdopted, command: c})
 		}
 	}()
 }
 
 // adopted is the end of a run that another monitor started.
-func (s *session) adopted(j *job) {
-	if j.record == nil || j.state != alive {
+func (s *session) adopted(c *command) {
+	if c.record == nil || c.stage != alive {
 		return
 	}
-	j.stop()
-	j.dead, j.record = j.record, nil // looked at in the next round
+	c.stop()
+	c.dead, c.record = c.record, nil // looked at in the next round
 }

@@ -164,6 +164,7 @@ type session struct {
 	// What it works with.
 	sp         *spool.Spool
 	works      *durable.Dir // .monitor/work: $MONITOR_OUTPUT and its like
+	flows      *durable.Dir // .monitor/flow: the pasts of UOWs with steps
 	inbox      *messages.Inbox
 	says       *messages.Says
 	journal    *messages.Events
@@ -205,11 +206,11 @@ type session struct {
 	hurry    context.CancelFunc
 
 	// What this round leaves to be done after the commit.
-	tells    []func() // what is told
-	onceTold []func() // what has to wait until that is written, too
-	launch   []*job   // what is handed to runners
-	more     bool     // there is work for another round right away
-	broken   error    // a sync failed: nothing remembered can be believed
+	tells    []func()   // what is told
+	onceTold []func()   // what has to wait until that is written, too
+	launch   []*command // what is handed to runners
+	more     bool       // there is work for another round right away
+	broken   error      // a sync failed: nothing remembered can be believed
 
 	// When and whether.
 	turns   int64     // rounds of this session
@@ -281,6 +282,12 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	if s.works, err = sp.Private.Sub("work"); err != nil {
 		return s, err
 	}
+	if err = sp.Private.Mkdir("start:mkdir", "flow", 0o755); err != nil {
+		return s, err
+	}
+	if s.flows, err = sp.Private.Sub("flow"); err != nil {
+		return s, err
+	}
 	if s.says, err = messages.OpenSays(sp.Root, s.conf.Files.Says, int64(s.conf.SaysSize), s.conf.SaysKeep); err != nil {
 		return s, err
 	}
@@ -324,8 +331,10 @@ func (s *session) close() {
 		s.ready.cancel()
 	}
 	for _, j := range s.jobs {
-		if j.stop != nil {
-			j.stop()
+		for _, c := range j.commands {
+			if c.stop != nil {
+				c.stop()
+			}
 		}
 	}
 	for _, w := range s.workers {
@@ -350,7 +359,7 @@ func (s *session) close() {
 		<-w.runner.Done()
 		switch {
 		case w.record == nil:
-		case w.job == nil && w.spent == nil && w.record.Remove("record:remove") == nil:
+		case w.has == nil && w.spent == nil && w.record.Remove("record:remove") == nil:
 			// Nobody needs it, and its runner may have been killed just now.
 		default:
 			_ = w.record.Close()
@@ -361,14 +370,23 @@ func (s *session) close() {
 	late.Stop()
 	s.hurry()
 	for _, j := range s.jobs {
-		for _, r := range append(j.old, j.record) {
-			if r != nil {
-				_ = r.Close()
+		for _, r := range j.old {
+			_ = r.Close()
+		}
+		for _, c := range j.commands {
+			for _, r := range []*run.Record{c.record, c.dead} {
+				if r != nil {
+					_ = r.Close()
+				}
 			}
+		}
+		for _, w := range j.works {
+			_ = w.dir.Close()
 		}
 		if j.work != nil {
 			_ = j.work.dir.Close()
 		}
+		j.past.close()
 	}
 	for _, w := range s.spare {
 		_ = w.dir.Close()
@@ -377,7 +395,7 @@ func (s *session) close() {
 		_ = r.Close()
 	}
 	_ = s.board.close()
-	for _, d := range []*durable.Dir{s.works} {
+	for _, d := range []*durable.Dir{s.works, s.flows} {
 		if d != nil {
 			d.Close()
 		}

@@ -54,14 +54,18 @@ func setEnv(env []string, name, value string) []string {
 }
 
 // spec is one command of a job as a runner is told it.
-func (s *session) spec(j *job, work *work) (*run.Spec, error) {
-	c, u := s.conf, j.unit
+func (s *session) spec(cmd *command, work *work) (*run.Spec, error) {
+	j, c := cmd.job, s.conf
+	u, o, kind := j.unit, j.options(cmd.Step), j.kinds[cmd.Step]
 	sp := &run.Spec{
-		Run: j.runID, Link: j.Link(), UOW: j.UOW, Label: label(j),
+		Run: cmd.runID, Link: j.Link(), UOW: j.UOW, Label: cmd.label(),
 		Grace: time.Duration(c.Job.KillGrace), Linger: time.Duration(c.Job.Linger), LogSize: int64(c.Limits.LogSize),
 		Timeout: time.Duration(c.Job.Timeout), Silence: time.Duration(c.Job.Silence),
-		Leave: c.Job.Leftover == config.LeftoverLeave, Nice: u.Nice, Tee: c.Tee == config.TeeStdout,
-		Terminal: u.Terminal != nil && *u.Terminal,
+		Leave: c.Job.Leftover == config.LeftoverLeave, Nice: o.Nice, Tee: c.Tee == config.TeeStdout,
+		Terminal: o.Terminal != nil && *o.Terminal,
+	}
+	if name := cmd.stepName(); name != "" {
+		sp.Prefix = name + " "
 	}
 	mask, err := c.Job.Mask()
 	if err != nil {
@@ -70,7 +74,7 @@ func (s *session) spec(j *job, work *work) (*run.Spec, error) {
 	sp.Umask = mask
 	env := s.account.env(c, sp.Terminal)
 	directory := c.Job.Directory
-	if k := j.kind; k != nil {
+	if k := kind; k != nil {
 		env = appendEnv(env, k.Env)
 		sp.ErrorIf, sp.FailIf = k.ErrorIf, k.FailIf
 		if k.Directory != nil {
@@ -86,54 +90,51 @@ func (s *session) spec(j *job, work *work) (*run.Spec, error) {
 			sp.Leave = *k.Leftover == config.LeftoverLeave
 		}
 	}
-	if u.Timeout != nil {
-		sp.Timeout = *u.Timeout
+	if o.Timeout != nil {
+		sp.Timeout = *o.Timeout
 	}
-	if u.Silence != nil {
-		sp.Silence = *u.Silence
+	if o.Silence != nil {
+		sp.Silence = *o.Silence
 	}
-	if u.Directory != "" {
-		directory = u.Directory
+	if o.Directory != "" {
+		directory = o.Directory
 	}
 	sp.Dir = directory
 	if !filepath.IsAbs(sp.Dir) {
 		sp.Dir = filepath.Join(c.Root, sp.Dir)
 	}
-	sp.Env = env
-	for _, item := range u.Own {
-		sp.Env = append(sp.Env, uow.EnvName(item.Name)+"="+item.Content)
-	}
-	if j.kind != nil {
-		// What the UOW leaves out has its default in the environment too.
-		for name, item := range j.kind.Items {
-			if _, given := u.Get(name); !given && item.Default != nil {
-				sp.Env = append(sp.Env, uow.EnvName(name)+"="+*item.Default)
-			}
-		}
-	}
+	sp.Env = s.itemsEnv(env, cmd)
 	for _, v := range [][2]string{
 		{"MONITOR_ROOT", c.Root}, {"MONITOR_UOW", j.UOW}, {"MONITOR_FILE", s.sp.Dir(j.At).Join(j.Name)},
-		{"MONITOR_TRY", strconv.Itoa(j.try)}, {"MONITOR_STEP", ""}, {"MONITOR_RUN", j.runID},
+		{"MONITOR_TRY", strconv.Itoa(cmd.Try)}, {"MONITOR_STEP", j.plan.Node(cmd.Step).Name}, {"MONITOR_RUN", cmd.runID},
 		{"MONITOR_OUTPUT", work.output}, {"MONITOR_STORE", work.store}, {"MONITOR_SHARED", work.shared},
 	} {
 		sp.Env = append(sp.Env, v[0]+"="+v[1])
 	}
-	switch j.phase {
+	switch cmd.Phase {
 	case flow.Check, flow.Recheck:
-		sp.Argv = s.shell(u.Check)
+		sp.Argv = s.shell(o.Check)
 		sp.ErrorIf, sp.FailIf = nil, nil
 	case flow.Cleanup:
-		sp.Argv = s.shell(u.Cleanup)
+		sp.Argv = s.shell(o.Cleanup)
 		sp.ErrorIf, sp.FailIf = nil, nil
 		if sp.Timeout == 0 {
 			sp.Timeout = cleanupLimit
 		}
 	default:
-		if j.kind == nil {
-			sp.Argv = s.shell(u.Command)
+		if kind == nil && o.Command != "" {
+			sp.Argv = s.shell(o.Command)
 			break
 		}
-		argv, faults := j.kind.Fill(u.Get)
+		if kind == nil {
+			return nil, fmt.Errorf("no job type %q is configured any more", o.Job)
+		}
+		argv, faults := kind.Fill(func(item string) (string, bool) {
+			if j.plain() {
+				return u.Get(item)
+			}
+			return u.StepGet(cmd.Step, item)
+		})
 		if len(faults) > 0 {
 			return nil, fmt.Errorf("item %q: %s", faults[0].Item, faults[0].Text)
 		}
@@ -147,21 +148,49 @@ func (s *session) spec(j *job, work *work) (*run.Spec, error) {
 	return sp, nil
 }
 
+// itemsEnv adds the items as UOW_NAME: those of the job type that are left out, the
+// UOW's own, what the steps before this one added, and the step's own, each over
+// those before.
+func (s *session) itemsEnv(env []string, cmd *command) []string {
+	j := cmd.job
+	at := map[string]int{}
+	set := func(name, value string) {
+		if i, there := at[name]; there {
+			env[i] = name + "=" + value
+			return
+		}
+		at[name] = len(env)
+		env = append(env, name+"="+value)
+	}
+	if k := j.kinds[cmd.Step]; k != nil {
+		for name, item := range k.Items {
+			if item.Default != nil {
+				set(uow.EnvName(name), *item.Default)
+			}
+		}
+	}
+	for _, item := range j.unit.Own {
+		set(uow.EnvName(item.Name), item.Content)
+	}
+	if j.plain() {
+		return env
+	}
+	values := j.flow.Environment(cmd.Step)
+	if cmd.Phase == flow.Cleanup {
+		values = j.flow.FinalContext()
+	}
+	for _, v := range values {
+		set("UOW_"+v.Name, v.Content)
+	}
+	for _, item := range j.unit.Steps[cmd.Step].Own {
+		set(uow.EnvName(item.Name), item.Content)
+	}
+	return env
+}
+
 // A clean-up without a TIMEOUT of its UOW may take as long.
 const cleanupLimit = 5 * time.Minute
 
 func (s *session) shell(command string) []string {
 	return append(append([]string(nil), s.conf.Job.Shell...), command)
-}
-
-// label is how the log's lines call a command.
-func label(j *job) string {
-	text := "try " + strconv.Itoa(j.try)
-	if j.step.Tries > 1 {
-		text += " of " + strconv.Itoa(j.step.Tries)
-	}
-	if j.phase != flow.Command {
-		text += " " + string(j.phase)
-	}
-	return text
 }

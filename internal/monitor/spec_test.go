@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -19,8 +20,8 @@ func TestSpecNoRunnerCanCarryOut(t *testing.T) {
 		j := b.newJob(spool.Claimed{UOW: "a", Name: "a", At: spool.Executing, Token: "t"}, &uow.Unit{
 			Options: uow.Options{Command: "true"}, Own: []uow.Item{{Name: "TEXT", Content: c.content}},
 		})
-		j.phase, j.runID = "command", b.ids.Next()
-		sp, err := b.spec(j, &work{})
+		b.begin(j)
+		sp, err := b.spec(&command{job: j, runID: b.ids.Next(), Start: flow.Start{Phase: flow.Command, Try: 1}}, &work{})
 		if c.want == "" && err == nil {
 			_, err = sp.Encode()
 		}

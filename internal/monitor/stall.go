@@ -42,6 +42,7 @@ type stall struct {
 
 	quit, over chan struct{}
 	killed     []string // names of UOWs
+	asked      []string // runs
 }
 
 // reach is how a running command is ended without the session's state.
@@ -55,12 +56,14 @@ type reach struct {
 // reachable lists the running commands, while the loop has the turn.
 func (s *session) reachable() (list []reach) {
 	for _, j := range s.jobs {
-		switch {
-		case j.state != alive:
-		case j.worker != nil:
-			list = append(list, reach{uow: j.UOW, run: j.runID, runner: j.worker.runner, pid: j.worker.runner.PID(), record: j.worker.record.Name()})
-		case j.record != nil:
-			list = append(list, reach{uow: j.UOW, run: j.runID, pid: j.keeper, record: j.record.Name()})
+		for _, c := range j.commands {
+			switch {
+			case c.stage != alive:
+			case c.worker != nil:
+				list = append(list, reach{uow: j.UOW, run: c.runID, runner: c.worker.runner, pid: c.worker.runner.PID(), record: c.worker.record.Name()})
+			case c.record != nil:
+				list = append(list, reach{uow: j.UOW, run: c.runID, pid: c.keeper, record: c.record.Name()})
+			}
 		}
 	}
 	return list
@@ -154,10 +157,13 @@ func (st *stall) means(m messages.Message, uow string) bool {
 // kill has a command ended by its runner or, where that waits for the same disk,
 // without it: it finds out why when it wakes up.
 func (st *stall) kill(r reach) {
-	if slices.Contains(st.killed, r.uow) {
+	if slices.Contains(st.asked, r.run) {
 		return
 	}
-	st.killed = append(st.killed, r.uow)
+	st.asked = append(st.asked, r.run)
+	if !slices.Contains(st.killed, r.uow) {
+		st.killed = append(st.killed, r.uow)
+	}
 	go func() {
 		if r.runner != nil && r.runner.Kill(killReason) == nil {
 			return

@@ -81,19 +81,14 @@ func (s *session) stranger(n durable.Name) {
 		}
 		j := s.newJob(claim, u)
 		s.enter(j)
+		s.fault(s.commence(j))
 		switch ran {
 		case brokeOff:
 			s.interruptedStranger(j)
 			return
 		case hadEnded:
-			j.notice = "lay in " + s.sp.Name(spool.Executing) + " without an outcome; nobody knows of the run above any more; started anew"
+			j.notices = append(j.notices, "lay in "+s.sp.Name(spool.Executing)+" without an outcome; nobody knows of the run above any more; started anew")
 		}
-		a := flow.Begin(j.step, j.try)
-		if a.Do == flow.End {
-			s.settleOutcome(j, a)
-			return
-		}
-		j.phase = a.Phase
 		s.more = true
 		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
 		return
@@ -177,14 +172,18 @@ const logTail = 1 << 20
 func (s *session) interruptedStranger(j *job) {
 	const text = "interrupted: it had been started, and nothing is left that tells what became of it"
 	s.recovered(j.UOW, text)
-	if j.step.RetryInterrupted {
-		j.notice = text + "; started again"
-		j.phase = flow.Begin(j.step, j.try).Phase
-		s.more = true
+	s.more = true
+	if j.flow == nil { // no room for its past yet: it begins when there is
+		j.notices = append(j.notices, text)
 		return
 	}
-	s.turn(j, judged)
-	s.conclude(j, flow.Fail, text)
+	if n := j.plan.Node(0); j.plain() && n.RetryInterrupted {
+		j.notices = append(j.notices, text+"; started again")
+		return
+	}
+	if s.cancel(j, flow.Interrupted, text) {
+		s.settle(j)
+	}
 }
 
 // endedQueue is the queue of an outcome.
@@ -204,6 +203,10 @@ func (s *session) clearWork() error {
 		if j.work != nil {
 			inUse[j.work.name] = true
 		}
+	}
+	// Of flows that ended badly people may ask for more.
+	if err := s.flows.List(func(n durable.Name) bool { inUse[n.Name] = true; return true }); err != nil {
+		return err
 	}
 	var names []string
 	if err := s.works.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {

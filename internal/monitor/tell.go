@@ -28,29 +28,30 @@ func (s *session) event(kind, uow string) messages.Event {
 	return messages.Event{Time: clock.Wall(), Event: kind, UOW: uow}
 }
 
-func (s *session) tellStarted(j *job) {
-	ev := s.event("started", j.UOW)
-	ev.Try = j.try
-	ev.Reason = string(j.phase)
+func (s *session) tellStarted(c *command) {
+	ev := s.event("started", c.job.UOW)
+	ev.Try, ev.Step = c.Try, c.job.plan.Node(c.Step).Name
+	ev.Reason = string(c.Phase)
 	s.journal.Tell(ev)
-	s.say("started", j.UOW, label(j)+typeText(j))
+	s.say("started", c.job.UOW, c.label()+typeText(c))
 }
 
-func typeText(j *job) string {
-	if j.typ == "" {
-		return ""
+func typeText(c *command) string {
+	if k := c.job.kinds[c.Step]; k != nil {
+		return ", " + k.Name
 	}
-	return ", " + j.typ
+	return ""
 }
 
 // tellCommand tells of the end of one command of several.
-func (s *session) tellCommand(j *job, r flow.Result) {
-	if !j.step.Check {
+func (s *session) tellCommand(c *command, r flow.Result) {
+	n := c.job.plan.Node(c.Step)
+	if !n.Check && n.Name == "" {
 		return
 	}
-	ev := s.event("step", j.UOW)
-	ev.Try, ev.Reason = j.try, string(j.phase)+" "+r.Text
-	fill(&ev, j.end)
+	ev := s.event("step", c.job.UOW)
+	ev.Try, ev.Step, ev.Reason = c.Try, n.Name, string(c.Phase)+" "+r.Text
+	fill(&ev, c.end)
 	s.journal.Tell(ev)
 }
 
@@ -97,7 +98,7 @@ func (s *session) sayNames(m spool.Moved) {
 // tellEnded tells of a UOW that left currently-executing.
 func (s *session) tellEnded(j *job, m spool.Moved) {
 	ev := s.event("moved", m.NewName)
-	ev.From, ev.To, ev.Try = s.sp.Name(j.At), s.sp.Name(j.to), j.try
+	ev.From, ev.To, ev.Try = s.sp.Name(j.At), s.sp.Name(j.to), j.try()
 	s.journal.Tell(ev)
 	s.sayNames(m)
 	kind := "ended"
@@ -105,8 +106,8 @@ func (s *session) tellEnded(j *job, m spool.Moved) {
 		kind = "again"
 	}
 	end := s.event("ended", m.NewName)
-	end.Try, end.Outcome, end.Reason = j.try, string(j.outcome), j.text
-	fill(&end, j.last)
+	end.Try, end.Outcome, end.Reason = j.try(), string(j.outcome), j.text
+	fill(&end, j.decided)
 	if kind == "ended" {
 		s.journal.Tell(end)
 		recent := s.describeJob(j) // through the second link, which is still there

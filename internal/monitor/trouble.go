@@ -168,8 +168,10 @@ func woeKey(err error) string {
 // again soon.
 func (s *session) watchTrouble() {
 	for _, j := range s.jobs {
-		if j.stalled != 0 && j.state == alive {
-			s.fault(stalledError(j))
+		for _, c := range j.commands {
+			if c.stalled != 0 && c.stage == alive {
+				s.fault(stalledError(c))
+			}
 		}
 	}
 	for key, w := range s.trouble {
@@ -220,7 +222,7 @@ func (e *stallError) Error() string {
 
 func (e *stallError) Unwrap() error { return e.errno }
 
-func stalledError(j *job) error { return &stallError{j.UOW, j.stalled} }
+func stalledError(c *command) error { return &stallError{c.job.UOW, c.stalled} }
 
 // alarm says trouble also where nothing of the spool is needed for that.
 func (s *session) alarm(text string) {

@@ -117,7 +117,7 @@ func (v *View) readJobs() error {
 	for _, l := range links {
 		tokens[l.Ino] = l.Token
 	}
-	records := map[uint64]found{}
+	records := map[uint64][]found{}
 	private := false // somebody else's monitor: its records are not ours to read
 	for _, name := range names {
 		f, err := peekRecord(s.sp, name)
@@ -128,8 +128,8 @@ func (v *View) readJobs() error {
 		if err != nil {
 			return err
 		}
-		if o, ok := records[f.start.Ino]; f.start.Run != "" && f.start.Claim == tokens[f.start.Ino] && (!ok || f.start.Run > o.start.Run) {
-			records[f.start.Ino] = f
+		if f.start.Run != "" && f.start.Claim == tokens[f.start.Ino] {
+			records[f.start.Ino] = append(records[f.start.Ino], f)
 		}
 	}
 	here, err := s.sp.Executing()
@@ -148,19 +148,36 @@ func (v *View) readJobs() error {
 			}
 		}
 		j := s.newJob(spool.Claimed{UOW: n.Name, Name: n.Name, At: spool.Executing, From: spool.Wait, Ino: n.Ino, Dev: c.Stat.Dev, Token: tokens[n.Ino], Enqueued: durable.Nanos(u.Enqueued)}, u)
-		if j.state, j.phase = due, flow.Command; private {
-			j.state = alive
-		}
-		if f, ok := records[n.Ino]; ok {
-			j.UOW, j.runID, j.try, j.phase = f.start.UOW, f.start.Run, f.start.Try, flow.Phase(f.start.Phase)
-			j.began, j.pid, j.state = f.live.Started, f.live.PID, alive
-			if f.end != nil {
-				j.state, j.text = judged, u.Status.Text
-			}
-		}
+		v.running(j, records[n.Ino], private)
 		s.enter(j)
 	}
 	return nil
+}
+
+// running finds out how an executing UOW stands.
+func (v *View) running(j *job, list []found, private bool) {
+	for _, f := range list {
+		j.UOW = f.start.UOW
+		if f.end != nil && f.end.Run == f.start.Run {
+			continue
+		}
+		c := v.s.found(j, f)
+		if j.began.IsZero() || f.live.Started.Before(j.began) {
+			j.began = f.live.Started
+		}
+		j.commands = append(j.commands, c)
+	}
+	switch {
+	case private:
+		j.commands = append(j.commands, &command{job: j, stage: alive, Start: flow.Start{Phase: flow.Command, Try: 1}})
+	case len(list) > 0 && len(j.commands) == 0 && (j.plain() || j.unit.Ended()):
+		j.state, j.text = judged, j.unit.Status.Text
+	}
+	if !j.plain() {
+		if past, err := v.s.readPast(j.Ino); err == nil {
+			j.flow, _ = flow.Restore(j.plan, past)
+		}
+	}
 }
 
 // peekRecord reads a run record without the right to write to it.
@@ -291,7 +308,7 @@ func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
 func (v *View) describe(e *spool.Entry, u *uow.Unit) status.Job {
 	j := status.Job{Name: e.Name, Queue: v.s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0)}
 	if u != nil {
-		j.Title, j.Status = u.Title, u.Status.Text
+		j.Title, j.Status, j.Steps = u.Title, u.Status.Text, stepsOf(v.s.conf, u)
 		if !u.Enqueued.IsZero() {
 			j.Enqueued = status.At(u.Enqueued)
 		}
@@ -367,7 +384,7 @@ func (v *View) Find(name string) (Found, error) {
 		return Found{}, err
 	}
 	st, err := v.s.sp.Dir(t.queue).Stat(t.name)
-	return Found{Queue: t.queue, Name: t.name, Running: t.job != nil && t.job.state == alive, Ino: st.Ino}, err
+	return Found{Queue: t.queue, Name: t.name, Running: t.job != nil && t.job.out() > 0, Ino: st.Ino}, err
 }
 
 func (v *View) resolve(name string) (target, error) {

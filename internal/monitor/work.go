@@ -88,35 +88,13 @@ func (w *work) untouched(sub string) bool {
 // ownWork is the name of the work directory of a UOW that may be tried again.
 func ownWork(j *job) string { return "u" + strconv.FormatUint(j.Ino, 10) }
 
-func keepsWork(j *job) bool { return j.step.Tries > 1 }
+func keepsWork(j *job) bool { return j.plan.Node(0).Tries > 1 || j.past != nil }
 
 // workFor prepares the work directory of a job's next command.
-func (s *session) workFor(j *job) (*work, error) {
-	fresh := j.phase == flow.Begin(j.step, j.try).Phase
+func (s *session) workFor(c *command) (*work, error) {
+	j := c.job
 	if !keepsWork(j) {
-		if j.work != nil {
-			return j.work, nil
-		}
-		for n := len(s.spare); n > 0; n = len(s.spare) {
-			w := s.spare[n-1]
-			s.spare = s.spare[:n-1]
-			err := w.clear(true)
-			if err == nil {
-				j.work = w
-				return w, nil
-			}
-			// A job left what can't be removed, a mount say: set aside.
-			s.fault(errors.Join(err, w.dir.Close()))
-		}
-		w, err := s.openWork(freshWork())
-		if err == nil {
-			err = w.clear(true)
-		}
-		if err != nil {
-			return nil, err
-		}
-		j.work = w
-		return w, nil
+		return s.lent(j)
 	}
 	if j.work == nil {
 		var err error
@@ -124,15 +102,28 @@ func (s *session) workFor(j *job) (*work, error) {
 			return nil, err
 		}
 	}
-	if !fresh {
-		return j.work, nil
+	w, err := s.workOf(c)
+	if err != nil {
+		return nil, err
 	}
-	err := j.work.clear(j.try == 1)
+	first := c.Phase == flow.Begin(j.plan.Node(c.Step).Step, c.Try).Phase
+	switch {
+	case w != j.work && (first || c.Phase == flow.Cleanup):
+		err = w.clear(false)
+	case first:
+		err = w.clear(c.Try == 1)
+	}
 	if err == nil || durable.Passing(err) {
-		return j.work, err
+		return w, err
 	}
 	// A try before this one left what can't be removed: set aside.
-	s.fault(errors.Join(err, j.work.dir.Close()))
+	s.fault(err)
+	if w != j.work {
+		delete(j.works, c.Step)
+		j.aside++
+		return s.workOf(c)
+	}
+	s.fault(w.dir.Close())
 	j.work, err = s.openWork(freshWork())
 	return j.work, err
 }
@@ -140,10 +131,93 @@ func (s *session) workFor(j *job) (*work, error) {
 // freshWork is a name no other session used: an adopted run may still work in its own.
 func freshWork() string { return "w" + strconv.FormatInt(time.Now().UnixNano(), 36) }
 
-// releaseWork takes back the work directory of a job that left its slot.
-func (s *session) releaseWork(j *job, again bool) {
+// lent is a directory that goes from job to job.
+func (s *session) lent(j *job) (*work, error) {
+	if j.work != nil {
+		return j.work, nil
+	}
+	for n := len(s.spare); n > 0; n = len(s.spare) {
+		w := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		err := w.clear(true)
+		if err == nil {
+			j.work = w
+			return w, nil
+		}
+		// A job left what can't be removed, a mount say: set aside.
+		s.fault(errors.Join(err, w.dir.Close()))
+	}
+	w, err := s.openWork(freshWork())
+	if err == nil {
+		err = w.clear(true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.work = w
+	return w, nil
+}
+
+// workOf is the work directory a command has: of a UOW with steps each has its own
+// below that of the UOW, which holds what they share. nil: there is none any more.
+func (s *session) workOf(c *command) (*work, error) {
+	j := c.job
+	if j.plain() || j.work == nil {
+		return j.work, nil
+	}
+	if w := j.works[c.Step]; w != nil {
+		return w, nil
+	}
+	name := j.stepDir(c.Step)
+	if err := j.work.dir.Mkdir("work:mkdir", name, 0o755); err != nil {
+		return nil, err
+	}
+	d, err := j.work.dir.Sub(name)
+	if err == nil {
+		err = d.Mkdir("work:mkdir", workDirs[0], 0o755)
+	}
+	if err != nil {
+		if d != nil {
+			err = errors.Join(err, d.Close())
+		}
+		return nil, err
+	}
+	w := &work{dir: d, name: j.work.name, output: d.Join("output"), store: d.Join("store"), shared: j.work.shared}
+	if j.works == nil {
+		j.works = map[int]*work{}
+	}
+	j.works[c.Step] = w
+	return w, nil
+}
+
+// stepDir is the name of a step's directory: another one where one was set aside.
+func (j *job) stepDir(step int) string {
+	name := "s" + strconv.Itoa(step+1)
+	if j.aside > 0 {
+		name += "-" + strconv.Itoa(j.aside)
+	}
+	return name
+}
+
+// releaseStep removes the directory of a step's try that is over.
+func (s *session) releaseStep(j *job, step int) {
+	w := j.works[step]
+	if w == nil {
+		return
+	}
+	delete(j.works, step)
+	s.fault(w.dir.Close())
+	s.fault(j.work.dir.RemoveAll("work:remove", j.stepDir(step)))
+}
+
+// releaseWork takes back the work directory of a job that left its slot. again: it
+// comes back for another try; kept: people may ask for more of it.
+func (s *session) releaseWork(j *job, again, kept bool) {
+	for step := range j.works {
+		s.releaseStep(j, step)
+	}
 	if j.work == nil {
-		if !again && keepsWork(j) {
+		if !again && !kept && keepsWork(j) {
 			s.fault(s.works.RemoveAll("work:remove", ownWork(j)))
 		}
 		return
@@ -152,7 +226,7 @@ func (s *session) releaseWork(j *job, again bool) {
 	j.work = nil
 	if keepsWork(j) {
 		s.fault(w.dir.Close())
-		if !again {
+		if !again && !kept {
 			s.fault(s.works.RemoveAll("work:remove", w.name))
 		}
 		return

@@ -27,6 +27,7 @@ type Spec struct {
 	LogSize         int64 // bytes of output kept in the log, 0: all
 	ErrorIf, FailIf []string
 	Label           string // "try 1", in the log's own lines
+	Prefix          string // of each line of output, where several commands write one log
 	Tee             bool   // a copy of the output to the runner's standard output
 }
 
@@ -61,6 +62,9 @@ func (s *Spec) Encode() ([]byte, error) {
 	put("umask", strconv.FormatInt(int64(s.Umask), 8))
 	if s.Nice != nil {
 		put("nice", strconv.Itoa(*s.Nice))
+	}
+	if s.Prefix != "" {
+		put("prefix", s.Prefix)
 	}
 	flag("terminal", s.Terminal)
 	flag("leave", s.Leave)
@@ -157,6 +161,8 @@ func (s *Spec) set(key, value string) (err error) {
 		s.Dir = value
 	case "label":
 		s.Label = value
+	case "prefix":
+		s.Prefix = value
 	case "umask":
 		var n uint64
 		n, err = strconv.ParseUint(value, 8, 16)
@@ -189,7 +195,7 @@ func (s *Spec) set(key, value string) (err error) {
 // size is at least what Encode makes of s.
 func (s *Spec) size() int {
 	const rest = 512 // the keys that are there once, and all numbers
-	n := rest + len(s.Run) + len(s.Link) + len(s.UOW) + len(s.Dir) + len(s.Label)
+	n := rest + len(s.Run) + len(s.Link) + len(s.UOW) + len(s.Dir) + len(s.Label) + len(s.Prefix)
 	for _, list := range s.lists() {
 		for _, v := range *list.to {
 			n += len(list.key) + len("=\x00") + len(v)
@@ -201,7 +207,7 @@ func (s *Spec) size() int {
 // Check refuses what no runner could carry out, today or tomorrow, on both ends of
 // the socket.
 func (s *Spec) Check() error {
-	for _, text := range []struct{ what, value string }{{"run", s.Run}, {"link", s.Link}, {"uow", s.UOW}, {"dir", s.Dir}, {"label", s.Label}} {
+	for _, text := range []struct{ what, value string }{{"run", s.Run}, {"link", s.Link}, {"uow", s.UOW}, {"dir", s.Dir}, {"label", s.Label}, {"prefix", s.Prefix}} {
 		if strings.IndexByte(text.value, 0) >= 0 {
 			return fmt.Errorf("%s %q holds a NUL byte", text.what, text.value)
 		}
@@ -213,8 +219,8 @@ func (s *Spec) Check() error {
 		return fmt.Errorf("link %q is not a plain file name", s.Link)
 	case !strings.HasPrefix(s.Dir, "/"):
 		return fmt.Errorf("directory %q is not absolute", s.Dir)
-	case strings.ContainsAny(s.Label, "\r\n"):
-		return fmt.Errorf("label %q is more than one line", s.Label)
+	case strings.ContainsAny(s.Label+s.Prefix, "\r\n"):
+		return fmt.Errorf("label %q or prefix %q is more than one line", s.Label, s.Prefix)
 	case len(s.Argv) == 0 || s.Argv[0] == "":
 		return errors.New("no program is named")
 	case s.Umask < 0 || s.Umask > 0o777:

@@ -13,8 +13,10 @@ type Start struct {
 	Queue       string // it came from
 	Try, Tries  int
 	Step, Phase string
-	Work        string // the directory its $MONITOR_SHARED is in
-	Command     string // for people, cut to what fits
+	Seq         int64     // which command of its flow, in the order of their starts
+	At          time.Time // when
+	Work        string    // the directory its $MONITOR_SHARED is in
+	Command     string    // for people, cut to what fits
 }
 
 // Live is what the runner tells while it runs something.
@@ -81,6 +83,8 @@ func (s *Start) put(a *area) {
 	a.number("tries", int64(s.Tries))
 	a.text("step", s.Step)
 	a.text("phase", s.Phase)
+	a.number("seq", s.Seq)
+	a.number("at", nanos(s.At))
 	a.text("work", s.Work)
 	a.text("command", cut(s.Command, a.room()-len("command=\n")))
 }
@@ -107,6 +111,10 @@ func (s *Start) field(key, value string) (err error) {
 		s.Step = value
 	case "phase":
 		s.Phase = value
+	case "seq":
+		s.Seq, err = strconv.ParseInt(value, 10, 64)
+	case "at":
+		s.At, err = readTime(value)
 	case "work":
 		s.Work = value
 	case "command":

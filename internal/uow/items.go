@@ -30,9 +30,6 @@ type meaning struct {
 	step func(st *Step, content string) (fault string)
 }
 
-// LaterFlows is what Parse says of a flow: nothing runs half of one.
-const LaterFlows = "flows (many steps in one UOW) come with a later version; write one UOW per command and join them with AFTER"
-
 const (
 	laterClasses = `resource classes come with a later version; use "slots" of a job type`
 

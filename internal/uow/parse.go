@@ -10,20 +10,14 @@ import (
 const maxName = 64
 
 // Parse reads a file up to its log. name is what messages call the file. On any
-// error there is no Unit, and the error is the Errors of the whole file. A flow is
-// an error too: see ParseFlow.
-func Parse(name string, head []byte) (*Unit, error) { return parseFile(name, head, false) }
-
-// ParseFlow is Parse for who can do with a Unit that has Steps. What only their
-// graph tells, such as a cycle, is still to be judged: see StepFault.
-func ParseFlow(name string, head []byte) (*Unit, error) { return parseFile(name, head, true) }
-
-func parseFile(name string, head []byte, flows bool) (*Unit, error) {
+// error there is no Unit, and the error is the Errors of the whole file. What only
+// the graph of the steps tells, such as a cycle, is still to be judged: see StepFault.
+func Parse(name string, head []byte) (*Unit, error) {
 	u := &Unit{
 		name: name, head: string(head), eol: "\n",
 		statusTitleEnd: -1, statusAt: -1, statusEnd: -1, logTitle: -1, logEnd: -1,
 	}
-	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before, flows: flows}
+	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before}
 	p.read()
 	p.judge()
 	if err := p.err(); err != nil {
@@ -48,7 +42,6 @@ type parser struct {
 	unit    *Unit
 	in      section
 	line    int
-	flows   bool           // steps are taken, not refused
 	titleAt map[string]int // the line of each title seen
 	stepAt  map[string]int // the line of each STEP seen, by name
 	work    *work          // the section of items that is being read
@@ -203,7 +196,7 @@ func (p *parser) title(line string, end int) bool {
 			p.add(p.line, 0, "%s is not the first section (move it up)", unitOfWork)
 		}
 	case title == stepTitle:
-		p.step(name, seen)
+		p.step(name)
 	case title == statusTitle && seen:
 		p.add(p.line, 0, "a second %s (the first is in line %d; remove one)", statusTitle, again)
 	case title == statusTitle:
@@ -226,11 +219,7 @@ func (p *parser) misspelled(line, nearest string) {
 	line = strings.Trim(line, blanks)
 	switch nearest {
 	case "":
-		step := ""
-		if p.flows {
-			step = "\"==== STEP name\", "
-		}
-		p.add(p.line, 0, "%s is not a title (write \"==== UNIT OF WORK\", %s\"==== STATUS\" or \"==== JOB LOG\")", quote(line), step)
+		p.add(p.line, 0, "%s is not a title (write \"==== UNIT OF WORK\", \"==== STEP name\", \"==== STATUS\" or \"==== JOB LOG\")", quote(line))
 	case stepTitle:
 		p.add(p.line, 0, "%s is not a title (write \"==== STEP name\")", quote(line))
 	default:
@@ -238,10 +227,7 @@ func (p *parser) misspelled(line, nearest string) {
 	}
 }
 
-func (p *parser) step(name string, seen bool) {
-	if !seen && !p.flows {
-		p.add(p.line, 0, "%s: %s", stepTitle, LaterFlows)
-	}
+func (p *parser) step(name string) {
 	if again, twice := p.stepAt[name]; twice {
 		p.add(p.line, 0, "a second step %s (the first is in line %d; give it another name)", quote(name), again)
 	} else {

@@ -114,7 +114,7 @@ func (p *parser) item(w *work, line string) {
 	w.seen[key] = p.line
 	w.unit.items = append(w.unit.items, it)
 	if m, ok := meaningOf(name, w.place); ok {
-		if fault := p.set(w, m, key, content); fault != "" {
+		if fault := p.set(w, m, content); fault != "" {
 			p.about(it, "%s", fault)
 		}
 		return
@@ -129,12 +129,9 @@ func (p *parser) item(w *work, line string) {
 }
 
 // set stores what an item with a meaning says.
-func (p *parser) set(w *work, m meaning, key, content string) (fault string) {
-	switch {
-	case w.step != nil && m.step != nil:
+func (p *parser) set(w *work, m meaning, content string) (fault string) {
+	if w.step != nil && m.step != nil {
 		return m.step(w.step, content)
-	case !p.flows && (key == "GOAL" || key == "DEFER CLEANUP"):
-		return LaterFlows
 	}
 	return m.set(w.unit, content)
 }
@@ -165,9 +162,7 @@ func (p *parser) judge() {
 		}
 	}
 	p.close()
-	if p.flows {
-		p.judgeSteps()
-	}
+	p.judgeSteps()
 	if u.ExpiresIn > 0 && !u.Enqueued.IsZero() {
 		u.Expires = u.Enqueued.Add(u.ExpiresIn)
 	}
