@@ -59,18 +59,18 @@ var rounds = []mutant{
 	{
 		"record used again at once", "a record is used again after the commit of the round that took its end (13)",
 		[]edit{
-			{"internal/monitor/launch.go", `return w.record != nil && w.job == nil && w.spent == nil`, `return w.record != nil && w.job == nil`},
+			{"internal/monitor/launch.go", `return w.record != nil && w.has == nil && w.spent == nil`, `return w.record != nil && w.has == nil`},
 		},
 		[]suite{killed, monitorKilled, powerCuts},
 	},
 	{
 		"acknowledged too early", "the record is the witness until the outcome is on disk (12, 13)",
-		[]edit{{"internal/monitor/launch.go", `if w.spent != nil && !w.spent.unwritten && w.spent.state != due && w.spent.state != ended && !w.spent.owesCleanup() {`, `if w.spent != nil {`}},
+		[]edit{{"internal/monitor/launch.go", `if c := w.spent; c != nil && !c.witness {`, `if c := w.spent; c != nil {`}},
 		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}, errorsOnce, killedBoth},
 	},
 	{
 		"record goes with its runner", "the record is the witness until the outcome is on disk (12, 13)",
-		[]edit{{"internal/monitor/launch.go", `case w.spent != nil && w.spent.state != gone:`, `case false:`}},
+		[]edit{{"internal/monitor/launch.go", `case w.spent != nil && w.spent.job.state != gone:`, `case false:`}},
 		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}},
 	},
 }
@@ -107,7 +107,7 @@ var runs = []mutant{
 	},
 	{
 		"a STATUS without its end", "after a power cut a STATUS counts with its end only (13)",
-		[]edit{{"internal/monitor/powercut.go", `if err := s.unsay(j, log); err != nil {`, `if err := error(nil); err != nil {`}},
+		[]edit{{"internal/monitor/powercut.go", `if err := s.unsay(j, flow.Phase(f.start.Phase), try, log); err != nil {`, `if err := error(nil); err != nil {`}},
 		[]suite{{"test/crash/survive", "^TestStatusWithoutEnd$", ""}},
 	},
 	{
@@ -130,10 +130,10 @@ var runs = []mutant{
 	{
 		"survivors are not waited for", "locked means: a result is there or will come (15)",
 		[]edit{{"internal/monitor/recover.go", `	case f.locked:
-		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
-		s.recovered(`, `	case f.locked && false:
-		j.record, j.keeper, j.state = f.record, f.live.Runner, alive
-		s.recovered(`}},
+		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
+`, `	case f.locked && false:
+		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
+`}},
 		[]suite{monitorKilled},
 	},
 	{
@@ -143,14 +143,12 @@ var runs = []mutant{
 	},
 	{
 		"second run in silence", "no second run without a word (must never happen 2)",
-		[]edit{{"internal/monitor/launch.go", `	if j.notice != "" {
-`, `	if j.notice != "" && false {
-`}},
+		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j, j.notices[0]); err == nil {`, `		if true {`}},
 		[]suite{killed, runnerKilled},
 	},
 	{
 		"tree is left alone", "the tree is killed, then it is interrupted (15)",
-		[]edit{{"internal/monitor/launch.go", `if n, err := run.KillTree(j.runID, live); err != nil || n > 0 {`, `if n, err := 0, error(nil); err != nil || n > 0 {`}},
+		[]edit{{"internal/monitor/launch.go", `if n, err := run.KillTree(c.runID, live); err != nil || n > 0 {`, `if n, err := 0, error(nil); err != nil || n > 0 {`}},
 		[]suite{runnerKilled},
 	},
 	{

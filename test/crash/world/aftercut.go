@@ -213,6 +213,8 @@ func (c *afterCut) ends(u Unit, at, status, log string, interrupted bool) bool {
 	switch {
 	case is(u.End, u.Status):
 		return true
+	case interrupted && strings.Contains(u.Text, "==== STEP "): // a CHECK may decide what became of it
+		return is("fail-q", "fail: step ") && strings.Contains(status, "interrupted: ") || is("error-q", "error: step ")
 	case interrupted && strings.Contains(u.Text, "CHECK :: "):
 		return is("error-q", "error: recheck exit 1") || is("done-q", "done: check exit 0")
 	case strings.Contains(log, queuedAgain) && strings.Contains(u.Text, "mv "):

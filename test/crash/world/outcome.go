@@ -17,7 +17,10 @@ type Disturbed struct {
 	NotStarted  bool // what a runner needs was refused to it
 }
 
-var notStarted = regexp.MustCompile(`(?m)^fail: (check |recheck )?not started: `)
+var (
+	notStarted  = regexp.MustCompile(`(?m)^fail: (step .*: )?(check |recheck )?not started: `)
+	interrupted = regexp.MustCompile(`(?m)^fail: (step .*: )?interrupted: `)
+)
 
 // Expect is what has to become of the units after that: as it stands there, but for
 // those whose end shows what was done to them, and those that depend on these.
@@ -31,14 +34,14 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 		_, log, _ := strings.Cut(text, "==== JOB LOG\n")
 		again := strings.Count(log, " interrupted: ")
 		switch {
-		case d.Interrupted && x.There("fail-q", u.Name) && strings.Contains(text, "\nfail: interrupted: "):
+		case d.Interrupted && x.There("fail-q", u.Name) && interrupted.MatchString(text):
 			// Killed between the mark and the fork it may not have run at all.
-			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: interrupted: ", min(ran[u.Name], u.Runs)
+			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: ", min(ran[u.Name], u.Runs)
 			hit = true
 			x.unmet(u)
 		case d.Interrupted && again > 0 && x.There("error-q", u.Name) && strings.Contains(u.Text, "\nCHECK :: "):
 			// CHECK decides what an interrupted COMMAND did.
-			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: recheck exit ", min(ran[u.Name], u.Runs)
+			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: ", min(ran[u.Name], u.Runs)
 			hit = true
 		case d.NotStarted && x.There("fail-q", u.Name) && notStarted.MatchString(text) && strings.Contains(text, "permission denied"):
 			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: ", min(ran[u.Name], u.Runs)

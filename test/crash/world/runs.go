@@ -10,7 +10,7 @@ import (
 // the power went, and of which nobody knows whether it had begun to run.
 const queuedAgain = " the machine went down when this was about to start, or while it ran"
 
-var labelled = regexp.MustCompile(`^---- \S+ (try \d+)[^:]*: .*echo "\$MONITOR_UOW"`)
+var labelled = regexp.MustCompile(`^---- \S+ ((?:\[\S+\] )?try \d+)[^:]*: .*echo "\$MONITOR_UOW"`)
 
 // runs: COMMAND ran no more often than its log announces, and no try is announced
 // twice without a line between that says why. Of a run that a power cut ended, the

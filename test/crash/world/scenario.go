@@ -46,6 +46,29 @@ func Tell(message string) string {
 	return fmt.Sprintf(`echo "%s" >> "$MONITOR_ROOT/monitor_reads"`, message)
 }
 
+// Flow is a UOW of four steps that run a command each; one is tried twice, two run side
+// by side, and a value goes from one to another.
+const Flow = `==== UNIT OF WORK
+PARALLEL :: 2
+
+==== STEP first
+AFTER ::
+COMMAND :: ` + Witness + `echo VALUE=one >> "$MONITOR_OUTPUT"
+
+==== STEP second
+AFTER :: first
+COMMAND :: ` + Witness + `test "$UOW_VALUE" = one
+
+==== STEP beside
+AFTER :: first
+CHECK :: test -e "$MONITOR_SHARED/made"
+COMMAND :: ` + Witness + `touch "$MONITOR_SHARED/made"
+
+==== STEP last
+AFTER :: second, beside
+COMMAND :: ` + Witness + `echo over
+`
+
 // Transition is a piece of work that shows one way through the queues, small
 // enough to be interrupted everywhere.
 type Transition struct {
@@ -114,6 +137,13 @@ func Transitions() []Transition {
 		}},
 		{Name: "put back", Units: []Unit{
 			{"put-back", "wait-q", Complete(Witness+"echo anew", "done: exit 0 after 1ms, try 1"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "flow", Units: []Unit{
+			{"flow", "wait-q", Flow, "done-q", "done: 4 done", 4},
+		}},
+		{Name: "flow that fails", Units: []Unit{
+			{"flow-bad", "wait-q", "==== UNIT OF WORK\n==== STEP first\nCOMMAND :: " + Witness + "\nCLEANUP :: echo cleaned >> \"$W/cleaned\"\n==== STEP second\nCOMMAND :: " + Witness +
+				"exit 2\n==== STEP third\nCOMMAND :: " + Witness + "\n", "error-q", `error: step "second" (try 1 of 1): exit 2`, 2},
 		}},
 		{Name: "names", Units: []Unit{
 			{"linked", "wait-q", Plain(Witness), "done-q", "done: exit 0", 1},
