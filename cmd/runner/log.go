@@ -110,6 +110,11 @@ func (l *jobLog) try(b []byte) []byte {
 		l.lost = true
 		return nil
 	}
+	if torn := n > 0 && n < len(b) && b[n-1] != '\n'; torn && l.prefix != "" {
+		// Others write between its halves: it stands there whole once more.
+		line := bytes.LastIndexByte(b[:n], '\n') + 1
+		return append([]byte{'\n'}, b[line:]...)
+	}
 	return b[n:]
 }
 
@@ -118,8 +123,7 @@ func (l *jobLog) retry(now time.Time) {
 	if !l.blocked() || now.Before(l.again) {
 		return
 	}
-	rest := l.try(l.hand)
-	l.hand = l.hand[:copy(l.hand, rest)]
+	l.hand = append(l.hand[:0:0], l.try(l.hand)...)
 	l.again = now.Add(logRetry)
 	if len(l.hand) == 0 {
 		l.hand = nil

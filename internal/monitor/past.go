@@ -189,9 +189,7 @@ func (s *session) sweepPasts() error {
 			continue
 		}
 		needed, err := s.needsPast(ino)
-		if err != nil {
-			return err
-		}
+		s.fault(err)
 		if !needed {
 			s.dropPast(ino)
 		}
@@ -199,13 +197,13 @@ func (s *session) sweepPasts() error {
 	return nil
 }
 
-// needsPast asks for the UOW of a past by the name it was claimed under.
+// needsPast asks for the UOW of a past by the name it was claimed under. One that can't
+// be read now is kept.
 func (s *session) needsPast(ino uint64) (bool, error) {
-	p, records, err := s.openPast(ino)
+	records, err := s.readPast(ino)
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*flow.DamageError)), nil
+		return !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*flow.DamageError)), trouble(err)
 	}
-	p.close()
 	name := ""
 	for _, r := range records {
 		if r.Kind == flow.FlowBegun {
