@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +51,6 @@ type command struct {
 	pid     int
 	stalled unix.Errno // its runner waits for room to write its log
 	killed  string     // reason of a wish to end it that is on its way
-	unsure  bool       // it may have been forked by a monitor before this one
 	witness bool       // nothing but its record tells its end yet
 }
 
@@ -103,8 +101,8 @@ func (j *job) drop(c *command) {
 	}
 }
 
-// plainStart is the first command of a UOW without steps that is out, for those who
-// show it.
+// shown is a command that is out, or the first whose end is not taken care of, for
+// those who show it.
 func (j *job) shown() *command {
 	for _, c := range j.commands {
 		if c.stage == starting || c.stage == alive {
@@ -123,6 +121,3 @@ type TransitionError struct{ UOW, From, To string }
 func (e *TransitionError) Error() string {
 	return fmt.Sprintf("%s: illegal transition from %s to %s", e.UOW, e.From, e.To)
 }
-
-// again is how a command that is started anew is spoken of in the log.
-func (c *command) begunAt() time.Time { return c.At }

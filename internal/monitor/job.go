@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"simplejobq/internal/config"
-	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
@@ -212,6 +211,3 @@ func (j *job) try() int {
 	}
 	return j.flow.Standing(0).Try
 }
-
-// enqueued is its timestamp as the file system holds it.
-func (j *job) enqueued() int64 { return durable.Nanos(time.Unix(0, j.Enqueued)) }
