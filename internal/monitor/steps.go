@@ -161,7 +161,11 @@ func (c *command) kill(reason string) error {
 	case c.worker != nil:
 		return c.worker.runner.Kill(reason)
 	case c.record != nil:
-		return errors.Join(c.record.RequestKill(c.runID, reason), c.record.Terminate())
+		// Without its reason it would be called terminated from outside.
+		if err := c.record.RequestKill(c.runID, reason); err != nil {
+			return err
+		}
+		return c.record.Terminate()
 	}
 	return nil
 }
