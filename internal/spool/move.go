@@ -73,8 +73,16 @@ func (s *Spool) place(act string, m *Moved, take func(name string) error) error 
 // makeRoom gives what lies under a name, and its reason, a suffix. That somebody
 // else was quicker is no error: whoever asked tries again.
 func (s *Spool) makeRoom(act string, q Queue, name string) (other string, err error) {
-	if other, err = s.free(q, name); err != nil {
-		return "", err
+	for n := 1; ; n++ {
+		other = Older(name, n)
+		if _, there, err := s.Find(q, other); err != nil {
+			return "", err
+		} else if !there {
+			break
+		}
+		if s.same(q, name, q, other) {
+			break // half of this, that a crash interrupted
+		}
 	}
 	if err = s.displace(act, q, name, other); errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -85,10 +93,14 @@ func (s *Spool) makeRoom(act string, q Queue, name string) (other string, err er
 func (s *Spool) displace(act string, q Queue, name, newName string) error {
 	dir := s.dirs[q]
 	site := durable.Site(act + ":displace")
-	if err := dir.Move(site, name, dir, newName); err != nil {
+	err := dir.Move(site, name, dir, newName)
+	if errors.Is(err, fs.ErrExist) && s.same(q, name, q, newName) {
+		err = dir.Remove("heal:twin", name)
+	}
+	if err != nil {
 		return err
 	}
-	err := dir.Move(site, whyOf(name), dir, whyOf(newName))
+	err = dir.Move(site, whyOf(name), dir, whyOf(newName))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -251,14 +251,26 @@ func Make(layout Layout) error {
 	if _, err := own.Stat("version"); err == nil {
 		return nil
 	}
-	f, err := own.Create("init:create", "version", 0o644)
+	// Whole or not there: half of it would be a spool of an unknown kind.
+	const next = "version.new"
+	if err := own.RemoveAll("init:remove", next); err != nil {
+		return err
+	}
+	f, err := own.Create("init:create", next, 0o644)
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write("init:write", []byte(version)); err != nil {
-		return errors.Join(err, f.Close())
+	_, err = f.Write("init:write", []byte(version))
+	if err == nil {
+		err = f.Sync("init:sync")
 	}
-	if err := errors.Join(f.Sync("init:sync"), f.Close(), own.Sync("init:sync"), root.Sync("init:sync")); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := own.Move("init:rename", next, own, "version"); err != nil {
+		return err
+	}
+	if err := errors.Join(own.Sync("init:sync"), root.Sync("init:sync")); err != nil {
 		return err
 	}
 	if parent, err := durable.OpenDir(filepath.Dir(layout.Root)); err == nil {

@@ -63,18 +63,22 @@ var clients = []client{
 	{
 		"init",
 		func(x *world.World) []string {
-			if err := os.RemoveAll(filepath.Join(x.Root, ".monitor")); err != nil {
+			entries, err := os.ReadDir(x.Root)
+			if err != nil {
 				x.T.Fatal(err)
 			}
-			for _, name := range []string{"wait-q", "hold-q"} {
-				if err := os.RemoveAll(filepath.Join(x.Root, name)); err != nil {
+			for _, e := range entries {
+				if e.Name() == "config.toml" {
+					continue
+				}
+				if err := os.RemoveAll(filepath.Join(x.Root, e.Name())); err != nil {
 					x.T.Fatal(err)
 				}
 			}
 			return []string{"init", x.Root}
 		},
 		func(x *world.World, acknowledged bool) (faults []string) {
-			if out, err := x.Ask("init", x.Root); err != nil {
+			if out, _, err := x.Client("", "init", x.Root); err != nil {
 				faults = append(faults, fmt.Sprintf("again: %v: %s", err, out))
 			}
 			x.Drop(world.Unit{Name: "after", Drop: "wait-q", Text: world.Plain(world.Witness)})

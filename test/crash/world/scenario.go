@@ -159,7 +159,7 @@ func Transitions() []Transition {
 		}},
 		{Name: "moved", Units: []Unit{
 			{"wanderer", "wait-q", Plain(Witness + `mv "$MONITOR_FILE" "$MONITOR_ROOT/hold-q/"; sleep 0.15`), "done-q", "done: exit 0", 1},
-			{"removed", "wait-q", Plain(Witness + `rm "$MONITOR_FILE"`), "done-q", "done: exit 0", 1},
+			{"removed", "wait-q", Plain(Witness + `rm -f "$MONITOR_FILE"`), "done-q", "done: exit 0", 1},
 		}},
 	}
 }
@@ -179,6 +179,10 @@ func Disturbances() []Transition {
 		{Name: "pause", Units: []Unit{
 			{"pauses", "wait-q", Plain(Witness + Tell("PAUSE") + "; sleep 0.05; " + Tell("RESUME")), "done-q", "done: exit 0", 1},
 			{"behind", "wait-q", Plain(Witness, "AFTER :: pauses\n"), "done-q", "done: exit 0", 1},
+		}},
+		{Name: "flow from a step", Units: []Unit{
+			{"mended", "wait-q", "==== UNIT OF WORK\n==== STEP one\nCOMMAND :: " + Witness + "\n==== STEP two\nCOMMAND :: " + Witness + "test -e \"$W/fixed\"\n", "done-q", "done: 2 done", 3},
+			{"mends", "wait-q", Plain(Witness+`touch "$W/fixed"; `+Tell("REQUEUE mended FROM two"), "AFTER ANY :: mended\n"), "done-q", "done: exit 0", 1},
 		}},
 		{Name: "not running", Units: []Unit{
 			{"idle", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "wait-q", "", 0},
