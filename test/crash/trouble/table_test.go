@@ -25,8 +25,8 @@ var troubles = []trouble{
 	{name: "writes fail", lines: 6, restart: true, stalls: true, quick: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, unix.EIO, unix.EIO, 0) }},
 	{name: "syncs fail", lines: 6, restart: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, 0, unix.EIO, 0) }},
 	{name: "everything fails", lines: 6, restart: true, stalls: true, tells: "input/output error", where: func(t *testing.T) *scene { return failing(t, unix.EIO, unix.EIO, unix.EIO) }},
-	{name: "immutable directories", restart: true, lines: 15, tells: "operation not permitted", where: immutable},
-	{name: "no permission", lines: 15, quick: true, user: 65534, tells: "permission denied", where: forbidden},
+	{name: "immutable directories", restart: true, lines: 24, tells: "operation not permitted", where: immutable},
+	{name: "no permission", lines: 24, quick: true, user: 65534, tells: "permission denied", where: forbidden},
 	{name: "no descriptors", quick: true, tells: "too many open files", where: descriptors},
 }
 

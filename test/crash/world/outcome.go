@@ -62,6 +62,8 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 			units[i].End, units[i].Status = "fail-q", "fail: timed out"
 		case x.There(u.End, u.Name):
 			units[i].Runs = min(ran[u.Name], units[i].Runs)
+		case strings.Contains(u.Text, `test -e "$W/fixed"`) && x.There("error-q", u.Name): // nobody asked for more
+			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: step ", min(ran[u.Name], u.Runs)
 		case x.There(u.Drop, u.Name):
 			units[i].End, units[i].Status, units[i].Runs = u.Drop, "", 0
 		case x.There("fail-q", u.Name) && strings.Contains(x.mustText(u), "\nfail: not started: it comes after"):

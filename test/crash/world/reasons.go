@@ -8,7 +8,7 @@ import (
 
 var (
 	announced = regexp.MustCompile(`^---- \S+ (\[\S+\] )?try (\d+)( of \d+)?: .*echo "\$MONITOR_UOW"`)
-	why       = regexp.MustCompile(`^---- .*(put back into|interrupted|was not started: its runner|started again)`)
+	why       = regexp.MustCompile(`^---- .*(put back into|interrupted|was not started: its runner|started again|begins again from step)`)
 	ofStep    = regexp.MustCompile(`^---- \S+ (\[\S+\] )`)
 )
 
