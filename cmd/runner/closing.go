@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"simplejobq/internal/clock"
@@ -125,6 +126,13 @@ func (r *runner) closeLog() {
 	}
 	if j.pid == 0 {
 		j.end.ErrorIf, j.end.FailIf = -1, -1
+	}
+	if j.spec.Prefix != "" {
+		for _, e := range j.spec.Env {
+			if path, ok := strings.CutPrefix(e, "MONITOR_OUTPUT="); ok {
+				j.end.NoteOutput(path)
+			}
+		}
 	}
 	j.end.Reason, j.end.Text = j.outcome()
 	if j.log.f != nil {

@@ -346,10 +346,19 @@ func (s *session) found(j *job, f found) *command {
 // cutShort says why a run of before the last boot counts as interrupted, "" if it does
 // not.
 func (s *session) cutShort(c *command, f found) (string, error) {
-	if run.Boot(f.start.Run) != s.boot && !f.locked {
-		return s.powerCut(c.job, f, c.Try)
+	if run.Boot(f.start.Run) == s.boot || f.locked {
+		return "", nil
 	}
-	return "", nil
+	cut, err := s.powerCut(c.job, f, c.Try)
+	if cut != "" || err != nil || f.end == nil || c.job.plain() {
+		return cut, err
+	}
+	// What a step added to the context is a part of its end.
+	w, err := s.workOf(c)
+	if err == nil && (w == nil && f.end.OutputSize > 0 || w != nil && !f.end.OutputWhole(w.output)) {
+		cut = "the machine went down before what it had written was on disk"
+	}
+	return cut, err
 }
 
 func (s *session) reopenWork(j *job, f found) (err error) {

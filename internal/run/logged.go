@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"os"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -30,4 +31,31 @@ func (e *End) LogWhole(log io.ReaderAt) (bool, error) {
 		at += int64(n)
 	}
 	return sum == e.LogSum, nil
+}
+
+// maxOutput bounds what is read of an output file: more is no valid one.
+const maxOutput = 16 << 20
+
+// NoteOutput notes what stands in an output file.
+func (e *End) NoteOutput(path string) {
+	e.OutputSize, e.OutputSum = sumOutput(path)
+}
+
+// OutputWhole reports whether an output file holds what it held at this end.
+func (e *End) OutputWhole(path string) bool {
+	size, sum := sumOutput(path)
+	return size == e.OutputSize && sum == e.OutputSum
+}
+
+// sumOutput is the size and the checksum of a file; 0 for what is no file that can be
+// read, as for an empty one.
+func sumOutput(path string) (size int64, sum uint32) {
+	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > maxOutput {
+		return 0, 0
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, 0
+	}
+	return int64(len(b)), LogSum(0, b)
 }

@@ -70,6 +70,10 @@ type End struct {
 	// written: a power cut may keep an end without its log. LogTo 0: nothing to ask.
 	LogFrom, LogTo int64
 	LogSum         uint32 // CRC-32C
+
+	// What stood in a step's output file, for the same reason. OutputSize 0: nothing.
+	OutputSize int64
+	OutputSum  uint32
 }
 
 func (s *Start) put(a *area) {
@@ -174,6 +178,8 @@ func (e *End) put(a *area) {
 		a.number("log_to", e.LogTo)
 		a.number("log_sum", int64(e.LogSum))
 	}
+	a.number("output_size", e.OutputSize)
+	a.number("output_sum", int64(e.OutputSum))
 	a.text("text", cut(e.Text, min(a.room()-len("text=\n"), 2048)))
 }
 
@@ -213,6 +219,12 @@ func (e *End) field(key, value string) (err error) {
 		var n uint64
 		n, err = strconv.ParseUint(value, 10, 32)
 		e.LogSum = uint32(n)
+	case "output_size":
+		e.OutputSize, err = strconv.ParseInt(value, 10, 64)
+	case "output_sum":
+		var n uint64
+		n, err = strconv.ParseUint(value, 10, 32)
+		e.OutputSum = uint32(n)
 	case "text":
 		e.Text = value
 	}
