@@ -218,6 +218,20 @@ func onlyEnded(q spool.Queue) string {
 
 func anyButRunning(q spool.Queue) string { return "" }
 
+// halfMoved heals what a crash may have left of the very move a message asks for.
+func (s *session) halfMoved(t target) target {
+	if t.entry == nil || !s.first {
+		return t
+	}
+	q, healed, err := s.sp.Twin(t.entry)
+	s.fault(err)
+	if !healed {
+		return t
+	}
+	s.healed(t.entry, q)
+	return target{queue: q, name: t.name}
+}
+
 // transfer moves what a message names.
 func (s *session) transfer(t target, to spool.Queue, fits only) string {
 	if t.job != nil {
@@ -226,15 +240,7 @@ func (s *session) transfer(t target, to spool.Queue, fits only) string {
 		}
 		return "not done: it is executing; KILL JOB ends it"
 	}
-	if t.entry != nil && s.first {
-		// A crash may have left half of this very move.
-		q, healed, err := s.sp.Twin(t.entry)
-		s.fault(err)
-		if healed {
-			s.healed(t.entry, q)
-			t = target{queue: q, name: t.name}
-		}
-	}
+	t = s.halfMoved(t)
 	if why := fits(t.queue); why != "" {
 		return fmt.Sprintf("not done: %s (it is in %s)", why, s.sp.Name(t.queue))
 	}

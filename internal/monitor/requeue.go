@@ -18,6 +18,7 @@ import (
 //	the past is rewritten         the old STATUS: the message is acted upon again, and finds what is kept
 //	STATUS and the log's line     a file that begins from the step wherever it is put into a queue
 func (s *session) requeueFrom(t target, step string) string {
+	t = s.halfMoved(t)
 	switch {
 	case t.job != nil:
 		return "not done: it is executing; KILL JOB ends it"
