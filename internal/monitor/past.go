@@ -147,7 +147,7 @@ func (s *session) commence(j *job) error {
 			return err
 		}
 		p = &past{name: pastName(j.Ino), file: f}
-		if err := s.works.RemoveAll("work:remove", ownWork(j)); err != nil {
+		if err := s.works.RemoveAll("work:remove", ownWork(j.Ino)); err != nil {
 			return errors.Join(err, f.Close())
 		}
 		s.begin(j)
@@ -173,7 +173,7 @@ func (s *session) limit(j *job) {
 // that nobody needs them.
 func (s *session) dropPast(ino uint64) {
 	s.sp.Until(func() error {
-		return errors.Join(s.flows.RemoveAll("flow:remove", pastName(ino)), s.works.RemoveAll("work:remove", "u"+strconv.FormatUint(ino, 10)))
+		return errors.Join(s.flows.RemoveAll("flow:remove", pastName(ino)), s.works.RemoveAll("work:remove", ownWork(ino)))
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"regexp"
-	"strconv"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -199,7 +198,7 @@ func endedQueue(kind string) (spool.Queue, bool) {
 func (s *session) clearWork() error {
 	inUse := map[string]bool{}
 	for _, j := range s.jobs {
-		inUse[ownWork(j)] = true
+		inUse[ownWork(j.Ino)] = true
 		if j.work != nil {
 			inUse[j.work.name] = true
 		}
@@ -216,7 +215,7 @@ func (s *session) clearWork() error {
 	for _, q := range spool.Live {
 		err := s.sp.Dir(q).List(func(n durable.Name) bool {
 			if len(names) > 0 {
-				waiting["u"+strconv.FormatUint(n.Ino, 10)] = true
+				waiting[ownWork(n.Ino)] = true
 			}
 			return true
 		})

@@ -86,7 +86,7 @@ func (w *work) untouched(sub string) bool {
 }
 
 // ownWork is the name of the work directory of a UOW that may be tried again.
-func ownWork(j *job) string { return "u" + strconv.FormatUint(j.Ino, 10) }
+func ownWork(ino uint64) string { return pastName(ino) }
 
 func keepsWork(j *job) bool { return j.plan.Node(0).Tries > 1 || j.past != nil }
 
@@ -98,7 +98,7 @@ func (s *session) workFor(c *command) (*work, error) {
 	}
 	if j.work == nil {
 		var err error
-		if j.work, err = s.openWork(ownWork(j)); err != nil {
+		if j.work, err = s.openWork(ownWork(j.Ino)); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +218,7 @@ func (s *session) releaseWork(j *job, again, kept bool) {
 	}
 	if j.work == nil {
 		if !again && !kept && keepsWork(j) {
-			s.fault(s.works.RemoveAll("work:remove", ownWork(j)))
+			s.fault(s.works.RemoveAll("work:remove", ownWork(j.Ino)))
 		}
 		return
 	}
