@@ -176,6 +176,14 @@ func (f *File) Write(site Site, b []byte) (n int, err error) {
 	return f.write(site, b, func(b []byte, _ int) (int, error) { return unix.Write(f.fd, b) })
 }
 
+// Append writes at the end, wherever that is by the time it gets there: others may
+// append meanwhile.
+func (f *File) Append(site Site, b []byte) (n int, err error) {
+	return f.write(site, b, func(b []byte, _ int) (int, error) {
+		return unix.Pwritev2(f.fd, [][]byte{b}, 0, unix.RWF_APPEND)
+	})
+}
+
 // WriteAt overwrites in place.
 func (f *File) WriteAt(site Site, b []byte, off int64) (n int, err error) {
 	return f.write(site, b, func(b []byte, n int) (int, error) { return unix.Pwrite(f.fd, b, off+int64(n)) })

@@ -219,6 +219,55 @@ func TestOpenHostile(t *testing.T) {
 	}
 }
 
+// Two append to one file, one of them by a descriptor that also overwrites in place:
+// nothing of either is lost.
+func TestAppendBeside(t *testing.T) {
+	d := open(t, t.TempDir())
+	other, err := d.OpenAppend("test:open", "log", 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Write("test:write", []byte("STATUS :: \n")); err != nil {
+		t.Fatal(err)
+	}
+	f, err := d.OpenWrite("test:open", "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const lines = 5000
+	wrote := make(chan error, 1)
+	go func() {
+		for range lines {
+			if _, err := other.Write("test:write", []byte("output\n")); err != nil {
+				wrote <- err
+				return
+			}
+		}
+		wrote <- nil
+	}()
+	for range lines {
+		if n, err := f.Append("test:append", []byte("monitor\n")); n != 8 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt("test:status", []byte("X"), 9); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(f.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	if n, m := strings.Count(text, "\noutput"), strings.Count(text, "\nmonitor"); n != lines || m != lines || !strings.HasPrefix(text, "STATUS ::X\n") {
+		t.Errorf("%d and %d of %d lines, beginning %q", n, m, lines, text[:12])
+	}
+}
+
 func TestReadAtEnd(t *testing.T) {
 	root := t.TempDir()
 	write(t, root+"/x", "12345")

@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -55,13 +56,9 @@ type command struct {
 }
 
 func (s *session) turn(c *command, to stage) {
-	for _, allowed := range stages[c.stage] {
-		if allowed == to {
-			c.stage = to
-			return
-		}
+	if !slices.Contains(stages[c.stage], to) {
+		s.fault(&TransitionError{c.job.UOW, c.stage.String(), to.String()})
 	}
-	s.fault(&TransitionError{c.job.UOW, c.stage.String(), to.String()})
 	c.stage = to
 }
 
@@ -93,12 +90,7 @@ func (j *job) out() (n int) {
 
 // drop forgets a command the flow knows the end of.
 func (j *job) drop(c *command) {
-	for i, o := range j.commands {
-		if o == c {
-			j.commands = append(j.commands[:i], j.commands[i+1:]...)
-			return
-		}
-	}
+	j.commands = slices.DeleteFunc(j.commands, func(o *command) bool { return o == c })
 }
 
 // shown is a command that is out, or the first whose end is not taken care of, for

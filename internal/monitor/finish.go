@@ -3,12 +3,9 @@ package monitor
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
-	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -25,7 +22,9 @@ func (s *session) unsettledEnds() bool {
 				return true
 			}
 		}
-		if j.past.owes() || len(j.notices) > 0 {
+		// What is said of one without steps is said before its next run, by whoever
+		// starts that.
+		if !j.plain() && (j.past.owes() || len(j.notices) > 0) {
 			return true
 		}
 	}
@@ -46,11 +45,6 @@ func (s *session) move() {
 			s.depart(j)
 		}
 	}
-}
-
-// owesCleanup reports whether clean-ups are to run before a UOW leaves.
-func (s *session) owesCleanup(j *job) bool {
-	return j.to.Ended() && (!j.unstarted || j.afterwards) && j.flow != nil && j.flow.Cleanups() > 0 && (!j.unit.DeferCleanup || j.flow.Asked())
 }
 
 func (s *session) depart(j *job) {
@@ -251,12 +245,6 @@ func (s *session) settle(j *job) {
 	}
 }
 
-// logTells reports whether the last line of a plain UOW's runner says already how it
-// ended.
-func (s *session) logTells(j *job, text string) bool {
-	return j.last != nil && j.last.Phase == flow.Command && j.last.end != nil && strings.HasPrefix(text, j.last.end.Text)
-}
-
 // conclude writes an outcome that stands, and has the clean-ups run before the UOW
 // leaves.
 func (s *session) conclude(j *job, o flow.Outcome, text string) {
@@ -280,149 +268,6 @@ func (s *session) conclude(j *job, o flow.Outcome, text string) {
 		s.settledDown(j)
 	}
 	s.write(j)
-}
-
-// write puts the outcome into STATUS, in place, and into the log if it must stand
-// there too. What can't be written is said and tried again: nothing moves
-// without it.
-func (s *session) write(j *job) {
-	err := s.writeStatus(j, j.text, j.logged)
-	if errors.Is(err, spool.ErrVanished) {
-		s.vanished(j)
-		return
-	}
-	if j.unwritten = err != nil; err != nil {
-		s.fault(err)
-		s.later(time.Second)
-		return
-	}
-	j.written = s.turns
-	if !s.owesCleanup(j) { // else its record tells that there is something to clean up
-		if j.last != nil {
-			j.last.witness, j.last = false, nil
-		}
-		s.vacate(j)
-	}
-	s.more = true
-}
-
-// writeStatus opens the file by its second link: wherever people moved it, it is
-// the inode that ran.
-func (s *session) writeStatus(j *job, text string, logged bool) error {
-	f, err := s.sp.Open("finish:open", j.Claimed)
-	if err != nil {
-		return err
-	}
-	done := func(err error) error { return errors.Join(err, f.Close()) }
-	head, err := s.head(f)
-	if err != nil && !errors.Is(err, uow.ErrTooLarge) {
-		return done(err)
-	}
-	field, cut := uow.StatusField(text)
-	u, err := uow.Parse(j.UOW, head)
-	if err != nil || !u.Complete() {
-		// Somebody rewrote the file while it ran: no room to be sure of. The log
-		// is at its end, whatever stands before.
-		logged = true
-		s.troubleSaid(fmt.Sprintf("%s was edited while it ran and is no complete unit of work any more; its outcome stands at the end of its log", quoteName(j.UOW)))
-	} else if _, err := f.WriteAt("finish:status", field, u.StatusAt()); err != nil {
-		return done(err)
-	}
-	// Crash window: STATUS new, the line not there. It is only for people.
-	if logged || cut {
-		if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
-			return done(err)
-		}
-	}
-	if !j.to.Ended() {
-		// It keeps its place, and is known to be accepted after a restart too.
-		if err := f.SetMtime("finish:time", time.Unix(0, j.Enqueued)); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return done(err)
-		}
-	}
-	return s.sp.Batch.File(f)
-}
-
-// appendLog adds a line of the monitor's to a job's log.
-func (s *session) appendLog(j *job, text string) error {
-	f, err := s.sp.Open("log:open", j.Claimed)
-	if err != nil {
-		return err
-	}
-	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return s.sp.Batch.File(f)
-}
-
-// appendLine writes a line at the end of a file that no runner writes now.
-func appendLine(f *durable.File, line string) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	b := []byte(line + "\n")
-	var last [1]byte
-	if st.Size > 0 {
-		if _, err := f.ReadAt(last[:], st.Size-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			b = append([]byte{'\n'}, b...)
-		}
-	}
-	if _, err = f.WriteAt("log:write", b, st.Size); err != nil {
-		return errors.Join(err, f.Truncate("log:undo", st.Size))
-	}
-	return nil
-}
-
-// cleaned is the end of a clean-up: it changes nothing of the outcome.
-func (s *session) cleaned(c *command, r flow.Result) {
-	j := c.job
-	if r.Cause == flow.Interrupted && c.killed != "" {
-		r.Cause = flow.Killed
-	}
-	rec, err := j.flow.CleanupEnded(flow.Report{Step: c.Step, Result: r, Said: j.options(c.Step).Cleanup, Run: c.runID})
-	s.fault(err)
-	if rec == nil {
-		j.notices = append(j.notices, c.label()+" "+r.Text+"; started again")
-		s.say("recovered", j.UOW, j.notices[len(j.notices)-1])
-	} else {
-		if r.Outcome != flow.Done {
-			s.say("cleanup", j.UOW, strings.TrimSpace(c.stepName()+" CLEANUP failed: ")+" "+r.Text+"; the outcome stays "+string(j.outcome))
-		}
-		j.past.add(*rec)
-	}
-	s.finish(c)
-	s.more = true
-}
-
-// settleClean has a UOW leave when nothing is left to be cleaned. The commit covers
-// its log before the round that moves the file.
-func (s *session) settleClean(j *job) {
-	if j.flow.Running() > 0 || j.flow.Cleanups() > 0 || !s.settledDown(j) {
-		return
-	}
-	f, err := s.sp.Open("finish:open", j.Claimed)
-	if errors.Is(err, spool.ErrVanished) {
-		s.vanished(j)
-		return
-	}
-	if err == nil {
-		err = s.sp.Batch.File(f)
-	}
-	if err != nil { // the next round tries again
-		s.fault(err)
-		s.later(time.Second)
-		return
-	}
-	if j.last != nil {
-		j.last.witness, j.last = false, nil
-	}
-	s.become(j, judged)
-	s.vacate(j)
-	s.more = true
 }
 
 // endUnstarted ends a UOW that will never start, from the queue it lies in. The

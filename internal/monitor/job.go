@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"runtime"
+	"slices"
 	"time"
 
 	"simplejobq/internal/config"
@@ -72,13 +73,9 @@ type job struct {
 }
 
 func (s *session) become(j *job, to state) {
-	for _, allowed := range transitions[j.state] {
-		if allowed == to {
-			j.state = to
-			return
-		}
+	if !slices.Contains(transitions[j.state], to) {
+		s.fault(&TransitionError{j.UOW, j.state.String(), to.String()})
 	}
-	s.fault(&TransitionError{j.UOW, j.state.String(), to.String()})
 	j.state = to
 }
 

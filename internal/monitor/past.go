@@ -86,23 +86,14 @@ func (s *session) openPast(ino uint64) (*past, []flow.Record, error) {
 		return nil, nil, err
 	}
 	p.file = f
-	st, err := f.Stat()
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	b := make([]byte, st.Size)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	records, good, err := flow.DecodePast(b[:n])
-	if err == nil && int64(good) < st.Size {
-		err = f.Truncate("flow:cut", int64(good))
+	records, good, size, err := decodePast(f)
+	if err == nil && good < size {
+		err = f.Truncate("flow:cut", good)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
-	p.size = int64(good)
+	p.size = good
 	return p, records, nil
 }
 
@@ -241,15 +232,21 @@ func (s *session) readPast(ino uint64) ([]flow.Record, error) {
 		return nil, err
 	}
 	defer f.Close()
+	records, _, _, err := decodePast(f)
+	return records, err
+}
+
+// decodePast reads what a past holds; what is beyond good was not written whole.
+func decodePast(f *durable.File) (records []flow.Record, good, size int64, err error) {
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, 0, 0, err
 	}
 	b := make([]byte, st.Size)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, 0, 0, err
 	}
-	records, _, err := flow.DecodePast(b[:n])
-	return records, err
+	records, whole, err := flow.DecodePast(b[:n])
+	return records, int64(whole), st.Size, err
 }

@@ -76,7 +76,7 @@ var disk = []mutant{
 	},
 	{
 		"STATUS is not part of the commit", "what belongs to the new state is durable before the move (2)",
-		[]edit{{"internal/monitor/finish.go", `			return done(err)
+		[]edit{{"internal/monitor/write.go", `			return done(err)
 		}
 	}
 	return s.sp.Batch.File(f)`, `			return done(err)

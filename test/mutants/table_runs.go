@@ -53,13 +53,13 @@ var rounds = []mutant{
 	},
 	{
 		"moved without a STATUS", "what cannot be written is tried again, nothing moves without it (2, 21)",
-		[]edit{{"internal/monitor/finish.go", `if j.unwritten = err != nil; err != nil {`, `if err != nil && false {`}},
+		[]edit{{"internal/monitor/write.go", `if j.unwritten = err != nil; err != nil {`, `if err != nil && false {`}},
 		[]suite{errorsOnce, trouble},
 	},
 	{
 		"record used again at once", "a record is used again after the commit of the round that took its end (13)",
 		[]edit{
-			{"internal/monitor/launch.go", `return w.record != nil && w.has == nil && w.spent == nil`, `return w.record != nil && w.has == nil`},
+			{"internal/monitor/worker.go", `return w.record != nil && w.has == nil && w.spent == nil`, `return w.record != nil && w.has == nil`},
 		},
 		[]suite{killed, monitorKilled, powerCuts},
 	},
@@ -70,7 +70,7 @@ var rounds = []mutant{
 	},
 	{
 		"record goes with its runner", "the record is the witness until the outcome is on disk (12, 13)",
-		[]edit{{"internal/monitor/launch.go", `case w.spent != nil && w.spent.job.state != gone:`, `case false:`}},
+		[]edit{{"internal/monitor/worker.go", `case w.spent != nil && w.spent.job.state != gone:`, `case false:`}},
 		[]suite{{"test/crash/survive", "^TestEndWithoutStatus$", ""}},
 	},
 }
@@ -96,8 +96,8 @@ var runs = []mutant{
 	},
 	{
 		"mark of another boot", "after a power cut a missing mark proves nothing (12, 15)",
-		[]edit{{"internal/monitor/recover.go", `if run.Boot(f.start.Run) == s.boot || f.locked {`, `if true {`},
-			{"internal/monitor/recover.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run):`}},
+		[]edit{{"internal/monitor/resume.go", `if run.Boot(f.start.Run) == s.boot || f.locked {`, `if true {`},
+			{"internal/monitor/resume.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run):`}},
 		[]suite{rebooted, powerCut, powerCuts},
 	},
 	{
@@ -129,7 +129,7 @@ var runs = []mutant{
 	},
 	{
 		"survivors are not waited for", "locked means: a result is there or will come (15)",
-		[]edit{{"internal/monitor/recover.go", `	case f.locked:
+		[]edit{{"internal/monitor/resume.go", `	case f.locked:
 		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
 `, `	case f.locked && false:
 		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
@@ -145,6 +145,11 @@ var runs = []mutant{
 		"second run in silence", "no second run without a word (must never happen 2)",
 		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j, j.notices[0]); err == nil {`, `		if true {`}},
 		[]suite{killed, runnerKilled},
+	},
+	{
+		"lines at the end that was seen", "the log loses nothing of what is appended to it",
+		[]edit{{"internal/monitor/write.go", `f.Append("log:write", b)`, `f.WriteAt("log:write", b, st.Size)`}},
+		[]suite{{"internal/monitor", "^TestAppendLineBeside$", ""}},
 	},
 	{
 		"tree is left alone", "the tree is killed, then it is interrupted (15)",
