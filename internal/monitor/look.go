@@ -171,6 +171,9 @@ func (s *session) judgeThese(list []*spool.Entry) error {
 		return err
 	}
 	for i, a := range good {
+		if a.Said != "" {
+			s.recovered(a.Entry.Name, a.Said)
+		}
 		switch {
 		case errors.Is(a.Err, spool.ErrChanged) || errors.Is(a.Err, fs.ErrNotExist):
 			s.fault(trouble(a.Err, spool.ErrChanged))

@@ -31,8 +31,11 @@ type Acceptance struct {
 	Err error
 	// Copied reports that the name now leads to another inode.
 	Copied bool
+	// Said is what became of a file that somebody put there and took away meanwhile.
+	Said string
 
-	tmp *temporary
+	tmp string // name of the copy there
+	own durable.Stat
 }
 
 // ErrChanged is returned when a file is not what was read.
@@ -200,115 +203,8 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 		return errors.Join(err, s.discard("accept:remove", whole))
 	}
 	name = whole
-	a.tmp = &temporary{name: name}
+	a.tmp, a.own = name, own
 	return copies.File(to)
-}
-
-// publish swaps the copy with the name and looks at what came out.
-func (s *Spool) publish(a *Acceptance) error {
-	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp.name
-	err := dir.Exchange("accept:exchange", e.Name, s.Tmp, tmp)
-	if errors.Is(err, durable.ErrNoExchange) {
-		return s.publishByTurns(a)
-	}
-	if err != nil {
-		return errors.Join(err, s.discard("accept:remove", tmp))
-	}
-	// Crash window: the original in tmp, see Clear.
-	if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {
-		back := dir.Exchange("accept:back", e.Name, s.Tmp, tmp)
-		if back == nil {
-			back = s.discard("accept:remove", tmp)
-		}
-		return errors.Join(err, back)
-	}
-	s.changed(e.Queue)
-	s.Until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
-	return s.nowCalled(e)
-}
-
-// discard removes a temporary or a directory of them, now or when that can be done.
-func (s *Spool) discard(site durable.Site, name string) error {
-	remove := func() error { return s.Tmp.RemoveAll(site, name) }
-	err := remove()
-	if err != nil {
-		s.Until(remove)
-	}
-	return err
-}
-
-// nowCalled notes that the name leads to another inode by our own doing.
-func (s *Spool) nowCalled(e *Entry) error {
-	st, err := s.dirs[e.Queue].Stat(e.Name)
-	if err != nil {
-		return err
-	}
-	e.Ino = st.Ino
-	e.note(st)
-	return nil
-}
-
-func unchanged(dir *durable.Dir, name string, read durable.Stat) error {
-	f, err := dir.Open(name)
-	if err != nil {
-		return errors.Join(ErrChanged, err)
-	}
-	defer f.Close()
-	writer := f.ReadLease()
-	st, err := f.Stat()
-	if err != nil || !st.SameContent(read) || writer == durable.Written {
-		return errors.Join(ErrChanged, err)
-	}
-	return nil
-}
-
-// publishByTurns serves file systems that can't exchange: the original is taken
-// out, the copy put in. The name is missing for a moment, and if a crash falls
-// into it, the original is found in tmp by its name there and put back.
-func (s *Spool) publishByTurns(a *Acceptance) error {
-	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp.name
-	// A directory of its own, so that it keeps its whole name.
-	st := a.Content.Stat
-	s.seq++
-	outName := fmt.Sprintf("out-%d-%d-%d-%d-%d", s.seq, e.Queue, st.Ino, st.Size, st.Mtime)
-	discard := func(err error) error { return errors.Join(err, s.discard("accept:remove", tmp)) }
-	if err := s.Tmp.Mkdir("accept:mkdir", outName, 0o700); err != nil {
-		return discard(err)
-	}
-	out, err := s.Tmp.Sub(outName)
-	if err != nil {
-		return discard(err)
-	}
-	remove := func() error { return errors.Join(out.Close(), s.discard("accept:remove", outName)) }
-	if err := dir.Move("accept:out", e.Name, out, e.Name); err != nil {
-		return discard(errors.Join(err, remove()))
-	}
-	// Crash window: the original in tmp, and our copy too. Clear puts it back.
-	err = unchanged(out, e.Name, st)
-	if err == nil {
-		err = s.Tmp.Move("accept:in", tmp, dir, e.Name)
-	}
-	if err != nil {
-		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
-			s.Until(func() error {
-				back := out.Move("accept:back", e.Name, dir, e.Name)
-				if durable.Passing(back) {
-					return back
-				}
-				if back != nil {
-					return out.Close() // Clear finds it
-				}
-				s.changed(e.Queue)
-				return remove()
-			})
-			return discard(errors.Join(err, back))
-		}
-		return discard(errors.Join(err, remove()))
-	}
-	// Crash window: the original in tmp, our copy is not there any more.
-	s.changed(e.Queue)
-	s.After(remove)
-	return s.nowCalled(e)
 }
 
 // Told sets the time of an accepted file that was told of: one that still lies

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,6 +169,83 @@ func TestAcceptChangedMeanwhile(t *testing.T) {
 				b.list(".monitor/tmp")
 			})
 		}
+	}
+}
+
+// He goes on while his file is put back: the last that he put there has the name, and
+// what he only took away is kept.
+func TestAcceptChangedTwice(t *testing.T) {
+	write := func(b *box, text string) error {
+		other := filepath.Join(b.root, "other")
+		return errors.Join(os.WriteFile(other, []byte(text), 0o644), os.Rename(other, b.path(Wait, "a")))
+	}
+	appendTo := func(b *box, text string) error {
+		f, err := os.OpenFile(b.path(Wait, "a"), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(text)
+		return errors.Join(err, f.Close())
+	}
+	remove := func(b *box, _ string) error { return os.Remove(b.path(Wait, "a")) }
+	for _, test := range []struct {
+		name        string
+		again       func(*box, string) error
+		turns       int
+		left, trash string
+	}{
+		{"replaced", write, 1, "version 2\n", ""},
+		{"replaced again", write, 2, "version 3\n", ""},
+		{"replaced all the time", write, 1000, "version 100\n", "version 101\n"}, // enough: both are kept,
+		{"removed", remove, 1, "", "version 1\n"},
+		{"appended to", appendTo, 1, "version 1\n", "stamp\ntext\nversion 2\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBox(t)
+			b.drop(Wait, "a", "text\n")
+			a := b.acceptance(b.look(Wait, "a"), "stamp\ntext\n")
+			n := 0
+			durable.Fault = func(s durable.Site) error {
+				switch {
+				case s == "accept:exchange":
+					n++
+					if err := write(b, fmt.Sprintf("version %d\n", n)); err != nil {
+						t.Error(err)
+					}
+				case s == "accept:back" && n <= test.turns:
+					n++
+					if err := test.again(b, fmt.Sprintf("version %d\n", n)); err != nil {
+						t.Error(err)
+					}
+				}
+				return nil
+			}
+			defer func() { durable.Fault = nil }()
+			if err := b.accept(a); !errors.Is(err, ErrChanged) {
+				t.Errorf("%v", err)
+			}
+			b.commit()
+			if test.left == "" {
+				b.list(b.Name(Wait))
+			} else {
+				b.has(Wait, "a", test.left)
+			}
+			b.list(".monitor/tmp")
+			var kept string
+			if err := b.Dir(Trash).List(func(n durable.Name) bool {
+				text, err := os.ReadFile(b.path(Trash, n.Name))
+				if err != nil {
+					t.Error(err)
+				}
+				kept += string(text)
+				return true
+			}); err != nil {
+				t.Error(err)
+			}
+			if kept != test.trash || (kept != "") != (a.Said != "") {
+				t.Errorf("trash holds %q, said %q", kept, a.Said)
+			}
+		})
 	}
 }
 

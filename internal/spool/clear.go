@@ -19,7 +19,7 @@ func (s *Spool) Clear() (said []string, err error) {
 	// Originals first: whether a copy came in is told by its not being here.
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
 	for _, name := range names {
-		text, err := s.clear(name, names)
+		text, err := s.clear(name, name, names)
 		if text != "" {
 			said = append(said, text)
 		}
@@ -30,7 +30,8 @@ func (s *Spool) Clear() (said []string, err error) {
 	return said, nil
 }
 
-func (s *Spool) clear(name string, all []string) (string, error) {
+// clear looks at one; as is what it is called if it is kept.
+func (s *Spool) clear(name, as string, all []string) (string, error) {
 	st, err := s.Tmp.Stat(name)
 	if err != nil {
 		if isMissing(err) {
@@ -45,13 +46,18 @@ func (s *Spool) clear(name string, all []string) (string, error) {
 	if !ok || st.Ino == t.copy || st.Ino == t.original && st.Size == t.size && st.Mtime == t.mtime {
 		return "", s.Tmp.RemoveAll("clear:remove", name)
 	}
-	target, err := s.free(Trash, name)
+	return s.keep("clear:keep", name, as)
+}
+
+// keep moves what somebody wrote from tmp to where it is found.
+func (s *Spool) keep(site durable.Site, name, as string) (said string, err error) {
+	target, err := s.free(Trash, as)
 	if err != nil {
 		return "", err
 	}
 	s.changed(Trash)
-	return fmt.Sprintf("a file was written to or replaced while it was accepted, and the last monitor ended; what somebody wrote is in %s/%s", s.Name(Trash), target),
-		s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)
+	return fmt.Sprintf("a file was written to or replaced while it was accepted; what somebody wrote is in %s/%s", s.Name(Trash), target),
+		s.Tmp.Move(site, name, s.dirs[Trash], target)
 }
 
 // tempName is the name of a whole copy in tmp. After an exchange the name leads to
@@ -129,7 +135,7 @@ func (s *Spool) clearOut(name string, all []string) (text string, err error) {
 				return "", err
 			}
 			s.changed(to)
-			text = fmt.Sprintf("%s was between two names when the last monitor ended; it is back in %s as %s", original.Name, s.Name(to), newName)
+			text = fmt.Sprintf("%s was between two names; it is in %s as %s", original.Name, s.Name(to), newName)
 		}
 	}
 	return text, s.Tmp.RemoveAll("clear:remove", name)

@@ -77,7 +77,7 @@ var names = []mutant{
 	},
 	{
 		"plain replace at acceptance", "exchange, and look at what came out (3)",
-		[]edit{{"internal/spool/accept.go", `err := dir.Exchange("accept:exchange", e.Name, s.Tmp, tmp)
+		[]edit{{"internal/spool/publish.go", `err := dir.Exchange("accept:exchange", e.Name, s.Tmp, tmp)
 `, `err := s.Tmp.Replace("accept:exchange", tmp, dir, e.Name)
 	if err == nil {
 		s.changed(e.Queue)
@@ -88,7 +88,7 @@ var names = []mutant{
 	},
 	{
 		"what came out is not looked at", "exchange, and look at what came out (3)",
-		[]edit{{"internal/spool/accept.go", `if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {`, `if err := error(nil); err != nil {`}},
+		[]edit{{"internal/spool/publish.go", `if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {`, `if err := error(nil); err != nil {`}},
 		[]suite{spoolTests, whileItWaits},
 	},
 	{
@@ -126,7 +126,7 @@ var names = []mutant{
 	},
 	{
 		"an original is cleared away", "what is unknown is kept: the monitor deletes nothing but its own (23)",
-		[]edit{{"internal/spool/clear.go", `s.Tmp.Move("clear:keep", name, s.dirs[Trash], target)`, `s.Tmp.Remove("clear:keep", name)`}},
+		[]edit{{"internal/spool/clear.go", `s.Tmp.Move(site, name, s.dirs[Trash], target)`, `s.Tmp.Remove("clear:keep", name)`}},
 		[]suite{spoolTests},
 	},
 	{

@@ -144,6 +144,7 @@ func TestReplacedInALoop(t *testing.T) {
 	}
 	m.stop()
 	ran, wrote := 0, 0
+	says := read(x.Root, "monitor_says")
 	for i, r := range replace {
 		of := versions(x, r.name)
 		for n, times := range of {
@@ -157,8 +158,12 @@ func TestReplacedInALoop(t *testing.T) {
 			t.Errorf("%s: %d versions ran, and %d files lie in done-q", r.name, len(of), len(files))
 		}
 		bad, _ := filepath.Glob(filepath.Join(x.Root, "trash", r.name+"*"))
-		if len(bad) > 0 && r.name != "symlink" {
-			t.Errorf("%s: refused: %q: %s", r.name, bad, read(x.Root, "trash", r.name+".why"))
+		refused := slices.DeleteFunc(slices.Clone(bad), func(path string) bool {
+			// One that took the place of another just then, and was itself taken away.
+			return strings.Contains(says, "replaced while it was accepted; what somebody wrote is in trash/"+filepath.Base(path)+"\n")
+		})
+		if len(refused) > 0 && r.name != "symlink" {
+			t.Errorf("%s: refused: %q: %s", r.name, refused, read(x.Root, "trash", r.name+".why"))
 		}
 		for _, f := range append(files, bad...) {
 			if err := os.Remove(f); err != nil {

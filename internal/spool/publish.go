@@ -1,0 +1,156 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+
+	"simplejobq/internal/durable"
+)
+
+// publish swaps the copy with the name and looks at what came out.
+func (s *Spool) publish(a *Acceptance) error {
+	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp
+	err := dir.Exchange("accept:exchange", e.Name, s.Tmp, tmp)
+	if errors.Is(err, durable.ErrNoExchange) {
+		return s.publishByTurns(a)
+	}
+	if err != nil {
+		return errors.Join(err, s.discard("accept:remove", tmp))
+	}
+	// Crash window: the original in tmp, see Clear.
+	if err := unchanged(s.Tmp, tmp, a.Content.Stat); err != nil {
+		return errors.Join(err, s.giveBack(a))
+	}
+	s.changed(e.Queue)
+	s.Until(func() error { return s.Tmp.Remove("accept:remove", tmp) })
+	return s.nowCalled(e)
+}
+
+// giveBack puts what somebody wrote back in the place of our copy. He may go on: what
+// took the place of ours, or of his own that we have just put there, is newer, and
+// gets the name.
+func (s *Spool) giveBack(a *Acceptance) error {
+	placed := a.own // what we put under the name last
+	for range 100 {
+		theirs, over, err := s.swapBack(a, placed)
+		if over || err != nil {
+			return err
+		}
+		placed = theirs
+	}
+	var err error
+	a.Said, err = s.keep("accept:keep", a.tmp, a.Entry.Name)
+	return err
+}
+
+// swapBack exchanges what is in tmp with what the name leads to. It is over if that was
+// what we had placed there.
+func (s *Spool) swapBack(a *Acceptance, placed durable.Stat) (theirs durable.Stat, over bool, err error) {
+	if held, err := s.Tmp.Open(a.tmp); err == nil {
+		// No new file gets its number while that is compared.
+		defer held.Close()
+	}
+	if theirs, err = s.Tmp.Stat(a.tmp); err != nil {
+		return theirs, false, err
+	}
+	if err = s.dirs[a.Entry.Queue].Exchange("accept:back", a.Entry.Name, s.Tmp, a.tmp); err != nil {
+		if isMissing(err) { // he took our copy away
+			a.Said, err = s.clear(a.tmp, a.Entry.Name, nil)
+		}
+		return theirs, true, err
+	}
+	out, err := s.Tmp.Stat(a.tmp)
+	switch {
+	case err != nil || out.Ino != placed.Ino:
+		return theirs, false, err
+	case out.SameContent(placed):
+		return theirs, true, s.discard("accept:remove", a.tmp)
+	}
+	// He wrote into both.
+	a.Said, err = s.keep("accept:keep", a.tmp, a.Entry.Name)
+	return theirs, true, err
+}
+
+// discard removes a temporary or a directory of them, now or when that can be done.
+func (s *Spool) discard(site durable.Site, name string) error {
+	remove := func() error { return s.Tmp.RemoveAll(site, name) }
+	err := remove()
+	if err != nil {
+		s.Until(remove)
+	}
+	return err
+}
+
+// nowCalled notes that the name leads to another inode by our own doing.
+func (s *Spool) nowCalled(e *Entry) error {
+	st, err := s.dirs[e.Queue].Stat(e.Name)
+	if err != nil {
+		return err
+	}
+	e.Ino = st.Ino
+	e.note(st)
+	return nil
+}
+
+func unchanged(dir *durable.Dir, name string, read durable.Stat) error {
+	f, err := dir.Open(name)
+	if err != nil {
+		return errors.Join(ErrChanged, err)
+	}
+	defer f.Close()
+	writer := f.ReadLease()
+	st, err := f.Stat()
+	if err != nil || !st.SameContent(read) || writer == durable.Written {
+		return errors.Join(ErrChanged, err)
+	}
+	return nil
+}
+
+// publishByTurns serves file systems that can't exchange: the original is taken
+// out, the copy put in. The name is missing for a moment, and if a crash falls
+// into it, the original is found in tmp by its name there and put back.
+func (s *Spool) publishByTurns(a *Acceptance) error {
+	dir, e, tmp := s.dirs[a.Entry.Queue], a.Entry, a.tmp
+	// A directory of its own, so that it keeps its whole name.
+	st := a.Content.Stat
+	s.seq++
+	outName := fmt.Sprintf("out-%d-%d-%d-%d-%d", s.seq, e.Queue, st.Ino, st.Size, st.Mtime)
+	discard := func(err error) error { return errors.Join(err, s.discard("accept:remove", tmp)) }
+	if err := s.Tmp.Mkdir("accept:mkdir", outName, 0o700); err != nil {
+		return discard(err)
+	}
+	out, err := s.Tmp.Sub(outName)
+	if err != nil {
+		return discard(err)
+	}
+	remove := func() error { return errors.Join(out.Close(), s.discard("accept:remove", outName)) }
+	if err := dir.Move("accept:out", e.Name, out, e.Name); err != nil {
+		return discard(errors.Join(err, remove()))
+	}
+	// Crash window: the original in tmp, and our copy too. Clear puts it back.
+	err = unchanged(out, e.Name, st)
+	if err == nil {
+		err = s.Tmp.Move("accept:in", tmp, dir, e.Name)
+	}
+	if err != nil {
+		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
+			s.Until(func() error {
+				back := out.Move("accept:back", e.Name, dir, e.Name)
+				if durable.Passing(back) {
+					return back
+				}
+				if back != nil {
+					return out.Close() // Clear finds it
+				}
+				s.changed(e.Queue)
+				return remove()
+			})
+			return discard(errors.Join(err, back))
+		}
+		return discard(errors.Join(err, remove()))
+	}
+	// Crash window: the original in tmp, our copy is not there any more.
+	s.changed(e.Queue)
+	s.After(remove)
+	return s.nowCalled(e)
+}
