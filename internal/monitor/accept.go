@@ -69,6 +69,10 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 		e.State = spool.Parked // it is put back when it leaves, not before
 	}
 	delete(s.stuck, e)
+	if a.Copied && u.Status.Kind == uow.TryAgain {
+		s.copied[e.Ino] = a.Content.Stat.Ino
+		s.fault(s.pastFollows(e.Ino))
+	}
 	s.admit(e, u)
 	if known {
 		return

@@ -36,6 +36,7 @@ func (s *session) scan() error {
 		return lost
 	}
 	s.fault(err)
+	blind := err != nil
 	if s.timer {
 		s.scanned = time.Now()
 		moved, back, err := s.sp.Follow()
@@ -44,7 +45,7 @@ func (s *session) scan() error {
 		}
 		s.fault(err)
 		found.Moved, found.Back = append(found.Moved, moved...), append(found.Back, back...)
-		s.lookAround()
+		s.lookAround(blind)
 	}
 	for _, q := range found.Back {
 		s.troubleSaid(fmt.Sprintf("%s is there again", s.sp.Dir(q).Path()))
@@ -96,8 +97,9 @@ func (s *session) look() error {
 	return err
 }
 
-// lookAround is what only the timer does, because nobody notifies us.
-func (s *session) lookAround() {
+// lookAround is what only the timer does, because nobody notifies us. blind: not all of
+// the live queues could be read.
+func (s *session) lookAround(blind bool) {
 	changed := false
 	for q := range spool.Queues {
 		if !q.Ended() {
@@ -116,7 +118,9 @@ func (s *session) lookAround() {
 	}
 	if changed {
 		s.order.recheck()
-		s.fault(s.sweepPasts())
+		if !blind {
+			s.fault(s.sweepPasts())
+		}
 	}
 	s.strangers()
 }
@@ -171,9 +175,6 @@ func (s *session) judgeThese(list []*spool.Entry) error {
 		return err
 	}
 	for i, a := range good {
-		if a.Said != "" {
-			s.recovered(a.Entry.Name, a.Said)
-		}
 		switch {
 		case errors.Is(a.Err, spool.ErrChanged) || errors.Is(a.Err, fs.ErrNotExist):
 			s.fault(trouble(a.Err, spool.ErrChanged))
@@ -203,12 +204,15 @@ func (s *session) settleAgain(e *spool.Entry, in time.Duration, closed bool) {
 	s.settles.add(e, s.now.Add(max(in, time.Millisecond)), closed)
 }
 
-// stick says what keeps a file from being accepted, and tries again.
+// stick says what keeps a file from being accepted, and tries again. closed: whoever
+// ends when there is nothing left to do does not wait for it, unless it passes.
 func (s *session) stick(e *spool.Entry, err error, in time.Duration, closed bool) {
 	s.fault(err)
 	s.stuck[e] = err.Error()
-	// What no passing of time mends needs no haste.
-	if !durable.Passing(err) {
+	if durable.Passing(err) {
+		closed = false
+	} else {
+		// What no passing of time mends needs no haste.
 		in = max(in, time.Duration(s.conf.SettleTime), time.Duration(s.conf.SleepTime)/3)
 	}
 	s.settleAgain(e, in, closed)

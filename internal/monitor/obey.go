@@ -234,18 +234,23 @@ func (s *session) halfMoved(t target) target {
 
 // transfer moves what a message names.
 func (s *session) transfer(t target, to spool.Queue, fits only) string {
+	text, _ := s.transferred(t, to, fits)
+	return text
+}
+
+func (s *session) transferred(t target, to spool.Queue, fits only) (text string, done bool) {
 	if t.job != nil {
 		if t.job.unstarted {
-			return "not done: it is on its way to " + s.sp.Name(t.job.to)
+			return "not done: it is on its way to " + s.sp.Name(t.job.to), false
 		}
-		return "not done: it is executing; KILL JOB ends it"
+		return "not done: it is executing; KILL JOB ends it", false
 	}
 	t = s.halfMoved(t)
 	if why := fits(t.queue); why != "" {
-		return fmt.Sprintf("not done: %s (it is in %s)", why, s.sp.Name(t.queue))
+		return fmt.Sprintf("not done: %s (it is in %s)", why, s.sp.Name(t.queue)), false
 	}
 	if t.queue == to {
-		return "is in " + s.sp.Name(to) + " already"
+		return "is in " + s.sp.Name(to) + " already", false
 	}
 	var m spool.Moved
 	var err error
@@ -261,19 +266,19 @@ func (s *session) transfer(t target, to spool.Queue, fits only) string {
 		m, err = s.sp.Fetch("message", t.queue, t.name, to)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "not done: it was moved or removed a moment ago"
+		return "not done: it was moved or removed a moment ago", false
 	}
 	if err != nil {
 		s.fault(err)
-		return "not done: " + err.Error()
+		return "not done: " + err.Error(), false
 	}
 	s.order.news(m.NewName)
 	s.tellMoved(m, "")
-	text := fmt.Sprintf("from %s to %s", s.sp.Name(m.From), s.sp.Name(to))
+	text = fmt.Sprintf("from %s to %s", s.sp.Name(m.From), s.sp.Name(to))
 	if m.NewName != m.Name {
 		text += " as " + quoteName(m.NewName)
 	}
-	return text
+	return text, true
 }
 
 // settled gives an entry that came from another live queue its place there.

@@ -10,6 +10,7 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
 )
 
 // past is the file below .monitor/flow that a UOW with steps has: one line for each
@@ -114,41 +115,125 @@ func (s *session) commence(j *job) error {
 		s.begin(j)
 		return nil
 	}
+	goesOn := j.unit.Status.Kind == uow.TryAgain
 	p, records, err := s.openPast(j.Ino)
-	var damaged *flow.DamageError
-	switch {
-	case err == nil && j.unit.Status.Kind == "again":
-		if j.flow, err = flow.Restore(j.plan, records); err != nil {
-			j.flow = nil
-		} else {
-			s.changed(j, j.flow.Resume())
+	if goesOn && errors.Is(err, fs.ErrNotExist) {
+		if err := s.adoptPast(j); err != nil {
+			return err
 		}
-	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &damaged):
+		p, records, err = s.openPast(j.Ino)
+	}
+	lost := errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*flow.DamageError))
+	if err != nil && !lost {
 		return err
 	}
-	if j.flow == nil {
-		if p != nil {
-			p.close()
-		}
-		if err := s.flows.RemoveAll("flow:remove", pastName(j.Ino)); err != nil {
+	if goesOn && err == nil {
+		j.flow, err = flow.Restore(j.plan, records)
+	}
+	var ended *flow.Record
+	if !goesOn || err != nil {
+		p.close()
+		why := err
+		if p, err = s.newPast(j); err != nil {
+			j.flow = nil
 			return err
-		}
-		f, err := s.flows.Create("flow:create", pastName(j.Ino), 0o644)
-		if err != nil {
-			return err
-		}
-		p = &past{name: pastName(j.Ino), file: f}
-		if err := s.works.RemoveAll("work:remove", ownWork(j.Ino)); err != nil {
-			return errors.Join(err, f.Close())
 		}
 		s.begin(j)
+		if goesOn && !j.plain() {
+			// What must not be run again is not known: nothing of it is.
+			ended = s.forgotten(j, why)
+		}
+	} else {
+		s.changed(j, j.flow.Resume())
 	}
 	s.sp.Batch.Dir(s.flows, 0)
 	p.begun = s.wall
 	p.add(flow.Record{Kind: flow.FlowBegun, Run: j.Token, At: s.wall.UTC(), Text: j.UOW})
+	if ended != nil {
+		p.add(*ended)
+	}
 	j.past = p
 	s.limit(j)
 	return nil
+}
+
+// forgotten ends a flow that was to go on from a step, and of which nobody knows any
+// more what it had done.
+func (s *session) forgotten(j *job, err error) *flow.Record {
+	why := "the record of that is gone"
+	if !errors.Is(err, fs.ErrNotExist) {
+		why = err.Error()
+	}
+	rec, changes := j.flow.Cancel(flow.Killed, "what it had done is not known any more, so it can't go on from a step: "+why+"; REQUEUE without FROM begins anew")
+	s.changed(j, changes)
+	return rec
+}
+
+// newPast begins an empty one, with an empty shared directory.
+func (s *session) newPast(j *job) (*past, error) {
+	if err := s.flows.RemoveAll("flow:remove", pastName(j.Ino)); err != nil {
+		return nil, err
+	}
+	if err := s.works.RemoveAll("work:remove", ownWork(j.Ino)); err != nil {
+		return nil, err
+	}
+	f, err := s.flows.Create("flow:create", pastName(j.Ino), 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &past{name: pastName(j.Ino), file: f}, nil
+}
+
+// pastFollows gives what is known of a UOW that is to go on to the copy that took its
+// name: a file with two names, or one that may not be written to.
+//
+//	crash before    leaves
+//	its moves       a UOW that is to go on and has no past: sweepPasts finds it one
+func (s *session) pastFollows(now uint64) error {
+	old, known := s.copied[now]
+	if !known {
+		return nil
+	}
+	s.sp.Batch.Dir(s.flows, 0)
+	err := errors.Join(
+		inherit(s.flows, "flow", pastName(old), pastName(now)), // of most nothing is known
+		inherit(s.works, "work", ownWork(old), ownWork(now)),
+	)
+	if err == nil {
+		delete(s.copied, now)
+	}
+	return err
+}
+
+// adoptPast finds the past of a UOW that goes on as another file than it had been.
+func (s *session) adoptPast(j *job) error {
+	if s.copied[j.Ino] == 0 {
+		orphans, err := s.orphans()
+		if err != nil {
+			return err
+		}
+		for ino, owner := range orphans {
+			if owner == j.UOW {
+				s.copied[j.Ino] = ino
+			}
+		}
+	}
+	return s.pastFollows(j.Ino)
+}
+
+// inherit gives a name in dir to what has another, if there is such a thing.
+func inherit(dir *durable.Dir, kind durable.Site, old, now string) error {
+	_, err := dir.Stat(old)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = dir.RemoveAll(kind+":remove", now)
+	}
+	if err == nil {
+		err = dir.Move(kind+":follow", old, dir, now)
+	}
+	return err
 }
 
 // limit sets when the time of a flow is over.
@@ -168,52 +253,109 @@ func (s *session) dropPast(ino uint64) {
 	})
 }
 
-// sweepPasts removes the pasts of UOWs that are gone, or were put back to begin anew.
+// sweepPasts removes the pasts of UOWs that are gone, or were put back to begin anew:
+// when all live queues have been looked at.
 func (s *session) sweepPasts() error {
-	var names []string
-	if err := s.flows.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+	orphans, err := s.orphans()
+	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		ino, err := strconv.ParseUint(name[1:], 10, 64)
-		if err != nil || pastName(ino) != name || s.jobs[ino] != nil {
-			continue
+	for _, q := range spool.Live { // under another name than it was claimed by
+		if len(orphans) > 0 {
+			s.sp.Entries(q, func(e *spool.Entry) bool { delete(orphans, e.Ino); return true })
 		}
-		needed, err := s.needsPast(ino)
-		s.fault(err)
-		if !needed {
+	}
+	for _, old := range s.copied { // it is on its way
+		delete(orphans, old)
+	}
+	for ino, owner := range orphans {
+		if j := s.names[owner]; j != nil && j.flow == nil {
+			continue // claimed, and there was no room yet to begin
+		}
+		heir, err := s.heirOf(owner)
+		switch {
+		case err != nil:
+			s.fault(err) // kept for now
+		case heir != 0:
+			s.copied[heir] = ino
+			s.fault(s.pastFollows(heir))
+		default:
 			s.dropPast(ino)
 		}
 	}
 	return nil
 }
 
-// needsPast asks for the UOW of a past by the name it was claimed under. One that can't
-// be read now is kept.
-func (s *session) needsPast(ino uint64) (bool, error) {
+// orphans are the pasts whose UOW is not found under the name it was claimed by, and
+// that name.
+func (s *session) orphans() (map[uint64]string, error) {
+	var names []string
+	if err := s.flows.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+		return nil, err
+	}
+	orphans := map[uint64]string{}
+	for _, name := range names {
+		ino, err := strconv.ParseUint(name[1:], 10, 64)
+		if err != nil || pastName(ino) != name || s.jobs[ino] != nil {
+			continue
+		}
+		owner, lost, err := s.ownerOf(ino)
+		if err != nil {
+			s.fault(err)
+		} else if lost {
+			orphans[ino] = owner
+		}
+	}
+	return orphans, nil
+}
+
+// ownerOf asks for the UOW of a past by the name it was claimed under; lost if that is
+// not there. One that can't be read now is kept.
+func (s *session) ownerOf(ino uint64) (owner string, lost bool, err error) {
 	records, err := s.readPast(ino)
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*flow.DamageError)), trouble(err)
+		return "", errors.As(err, new(*flow.DamageError)), trouble(err)
 	}
-	name := ""
 	for _, r := range records {
 		if r.Kind == flow.FlowBegun {
-			name = r.Text
+			owner = r.Text
 		}
 	}
 	for q := range spool.Queues {
-		if q == spool.Archive || q == spool.Trash || name == "" {
+		if q == spool.Archive || q == spool.Trash || owner == "" {
 			continue
 		}
-		st, there, err := s.sp.Find(q, name)
-		if err != nil {
-			return true, err
-		}
-		if there && st.Ino == ino {
-			return true, nil
+		st, there, err := s.sp.Find(q, owner)
+		if err != nil || there && st.Ino == ino {
+			return owner, false, err
 		}
 	}
-	return false, nil
+	return owner, true, nil
+}
+
+// heirOf finds a copy of a UOW that is to go on and has no past: a crash came between
+// its taking the name and its being given that.
+func (s *session) heirOf(name string) (ino uint64, err error) {
+	for _, q := range spool.Live {
+		e := s.sp.Entry(q, name)
+		if e == nil || e.Odd {
+			continue
+		}
+		u, c, err := s.readUnit(q, name)
+		if err != nil {
+			return 0, trouble(err)
+		}
+		if u.Status.Kind != uow.TryAgain || len(u.Steps) == 0 {
+			continue
+		}
+		switch _, err := s.flows.Stat(pastName(c.Stat.Ino)); {
+		case errors.Is(err, fs.ErrNotExist):
+			return c.Stat.Ino, nil
+		case err != nil:
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
 // readPast reads a past without the right to write to it.

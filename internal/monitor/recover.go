@@ -72,7 +72,7 @@ func (s *session) recover() error {
 	if err := s.recoverEntries(here); err != nil {
 		return err
 	}
-	if err := errors.Join(s.sweepPasts(), s.clearWork()); err != nil {
+	if err := s.clearWork(); err != nil {
 		return err
 	}
 	s.remember()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -13,6 +15,8 @@ import (
 
 // requeueFrom has a flow that ended go on from a step: what the others got done is
 // kept. Its STATUS says so, which is what tells a claim to look for the past.
+//
+// If it can't be moved then, both are put back.
 //
 //	crash after                   leaves
 //	the past is rewritten         the old STATUS: the message is acted upon again, and finds what is kept
@@ -45,18 +49,29 @@ func (s *session) requeueFrom(t target, step string) string {
 		s.fault(trouble(err))
 		return "not done: " + firstLine(err.Error())
 	}
+	was, begun := endedAs(u)
 	kept, err := flow.RestoreFrom(plan, records, step)
 	if err != nil {
 		return "not done: " + err.Error()
 	}
-	if err := s.rewritePast(c.Stat.Ino, t.name, kept); err != nil {
-		s.fault(err)
-		return "not done: " + err.Error()
+	read, answer, moved := c.Stat, "", false
+	err = s.rewritePast(c.Stat.Ino, t.name, kept)
+	if err == nil {
+		begun = true
+		text := uow.Again(1, 1, s.wall, fmt.Sprintf("from step %q; %s", step, was))
+		read, err = s.restatus(t, read, text, fmt.Sprintf("begins again from step %q; it had ended as %s", step, was))
 	}
-	text := uow.Again(1, 1, s.wall, fmt.Sprintf("from step %q; %s", step, u.Status.Text))
-	if err := s.restatus(t, c.Stat, text, fmt.Sprintf("begins again from step %q; it had ended as %s", step, u.Status.Text)); err != nil {
+	if err == nil {
+		answer, moved = s.transferred(t, spool.Wait, onlyEnded)
+	} else {
 		s.fault(trouble(err, spool.ErrChanged))
-		return "not done: " + firstLine(err.Error())
+		answer = "not done: " + firstLine(err.Error())
+	}
+	if !moved {
+		if begun && !errors.Is(err, spool.ErrChanged) { // else it is not what was read
+			s.takeBackFrom(t, read, was, records)
+		}
+		return answer
 	}
 	done := 0
 	for _, r := range kept {
@@ -64,7 +79,36 @@ func (s *session) requeueFrom(t target, step string) string {
 			done++
 		}
 	}
-	return s.transfer(t, spool.Wait, onlyEnded) + fmt.Sprintf(", from step %q: %d steps are kept", step, done)
+	return answer + fmt.Sprintf(", from step %q: %d steps are kept", step, done)
+}
+
+// takeBackFrom undoes what was done for REQUEUE ... FROM, now or when that can be done.
+func (s *session) takeBackFrom(t target, read durable.Stat, was string, records []flow.Record) {
+	undo := func() error {
+		err := s.rewritePast(read.Ino, t.name, records)
+		if err == nil {
+			_, err = s.restatus(t, read, was, "")
+		}
+		return trouble(err, spool.ErrChanged) // else it is somebody else's by now
+	}
+	if err := undo(); err != nil {
+		s.fault(err)
+		s.sp.Until(undo)
+	}
+}
+
+// endedAs is the STATUS a flow had ended with; begun if a crash came while this was acted
+// upon before, and it stands there as what was last.
+func endedAs(u *uow.Unit) (text string, begun bool) {
+	_, last, is := strings.Cut(u.Status.Text, "; last: from step ")
+	if u.Status.Kind != uow.TryAgain || !is {
+		return u.Status.Text, false
+	}
+	step, err := strconv.QuotedPrefix(last)
+	if err != nil {
+		return last, true
+	}
+	return strings.TrimPrefix(last[len(step):], "; "), true
 }
 
 // rewritePast puts what is kept in the place of a past.
@@ -92,13 +136,19 @@ func (s *session) rewritePast(ino uint64, name string, kept []flow.Record) error
 	return s.flows.Replace("flow:rename", next, s.flows, pastName(ino))
 }
 
-// restatus overwrites STATUS in place, and adds a line to the log.
-func (s *session) restatus(t target, read durable.Stat, text, line string) error {
+// restatus overwrites STATUS in place, and adds a line to the log if there is one: of
+// the file that was read. It returns how that looks now.
+func (s *session) restatus(t target, read durable.Stat, text, line string) (durable.Stat, error) {
 	f, err := s.sp.Dir(t.queue).OpenWrite("finish:open", t.name)
 	if err != nil {
-		return err
+		return read, err
 	}
-	done := func(err error) error { return errors.Join(err, f.Close()) }
+	done := func(err error) (durable.Stat, error) {
+		if st, now := f.Stat(); now == nil && !errors.Is(err, spool.ErrChanged) {
+			read = st // what failed may have been done nevertheless
+		}
+		return read, errors.Join(err, f.Close())
+	}
 	if st, err := f.Stat(); err != nil || !st.SameContent(read) {
 		return done(errors.Join(err, spool.ErrChanged))
 	}
@@ -110,12 +160,17 @@ func (s *session) restatus(t target, read durable.Stat, text, line string) error
 	if err != nil {
 		return done(err)
 	}
-	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+line); err != nil {
-		return done(err)
+	if line != "" {
+		if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+line); err != nil {
+			return done(err)
+		}
 	}
 	field, _ := uow.StatusField(text)
 	if _, err := f.WriteAt("finish:status", field, u.StatusAt()); err != nil {
 		return done(err)
 	}
-	return s.sp.Batch.File(f)
+	if read, err = f.Stat(); err != nil {
+		return done(err)
+	}
+	return read, s.sp.Batch.File(f)
 }

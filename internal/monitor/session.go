@@ -236,6 +236,7 @@ type session struct {
 	board   board
 	mem     *memory
 	stuck   map[*spool.Entry]string // why files are not accepted that could be
+	copied  map[uint64]uint64       // files that go on as a copy, whose past is not theirs yet: its inode, the old one
 	recent  []status.Job
 	digest  digestState
 	noticed string // the STATUS= the service manager has
@@ -256,7 +257,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s := &session{
 		Config: cfg, conf: cmp.Or(mem.conf, cfg.Conf), stop: mem.stop, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, blank: map[string]int64{}, first: true, timer: true,
+		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, copied: map[uint64]uint64{}, blank: map[string]int64{}, first: true, timer: true,
 	}
 	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
@@ -299,6 +300,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 		return s, err
 	}
 	s.inbox.Before = sp.There
+	sp.Kept = s.recovered
 	for _, text := range said {
 		s.say("message", "", text)
 	}

@@ -31,8 +31,6 @@ type Acceptance struct {
 	Err error
 	// Copied reports that the name now leads to another inode.
 	Copied bool
-	// Said is what became of a file that somebody put there and took away meanwhile.
-	Said string
 
 	tmp string // name of the copy there
 	own durable.Stat

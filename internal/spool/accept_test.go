@@ -204,7 +204,8 @@ func TestAcceptChangedTwice(t *testing.T) {
 			b := newBox(t)
 			b.drop(Wait, "a", "text\n")
 			a := b.acceptance(b.look(Wait, "a"), "stamp\ntext\n")
-			n := 0
+			n, said := 0, ""
+			b.Kept = func(_, text string) { said = text }
 			durable.Fault = func(s durable.Site) error {
 				switch {
 				case s == "accept:exchange":
@@ -242,8 +243,8 @@ func TestAcceptChangedTwice(t *testing.T) {
 			}); err != nil {
 				t.Error(err)
 			}
-			if kept != test.trash || (kept != "") != (a.Said != "") {
-				t.Errorf("trash holds %q, said %q", kept, a.Said)
+			if kept != test.trash || (kept != "") != (said != "") {
+				t.Errorf("trash holds %q, said %q", kept, said)
 			}
 		})
 	}

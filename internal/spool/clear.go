@@ -19,7 +19,7 @@ func (s *Spool) Clear() (said []string, err error) {
 	// Originals first: whether a copy came in is told by its not being here.
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) })
 	for _, name := range names {
-		text, err := s.clear(name, name, names)
+		text, err := s.clear(name, names)
 		if text != "" {
 			said = append(said, text)
 		}
@@ -30,8 +30,7 @@ func (s *Spool) Clear() (said []string, err error) {
 	return said, nil
 }
 
-// clear looks at one; as is what it is called if it is kept.
-func (s *Spool) clear(name, as string, all []string) (string, error) {
+func (s *Spool) clear(name string, all []string) (string, error) {
 	st, err := s.Tmp.Stat(name)
 	if err != nil {
 		if isMissing(err) {
@@ -46,7 +45,7 @@ func (s *Spool) clear(name, as string, all []string) (string, error) {
 	if !ok || st.Ino == t.copy || st.Ino == t.original && st.Size == t.size && st.Mtime == t.mtime {
 		return "", s.Tmp.RemoveAll("clear:remove", name)
 	}
-	return s.keep("clear:keep", name, as)
+	return s.keep("clear:keep", name, name)
 }
 
 // keep moves what somebody wrote from tmp to where it is found.

@@ -33,42 +33,68 @@ func (s *Spool) giveBack(a *Acceptance) error {
 	placed := a.own // what we put under the name last
 	for range 100 {
 		theirs, over, err := s.swapBack(a, placed)
-		if over || err != nil {
+		if over {
 			return err
 		}
 		placed = theirs
 	}
-	var err error
-	a.Said, err = s.keep("accept:keep", a.tmp, a.Entry.Name)
-	return err
+	s.settle(a)
+	return nil
 }
 
 // swapBack exchanges what is in tmp with what the name leads to. It is over if that was
-// what we had placed there.
+// what we had placed there, or can't be known.
 func (s *Spool) swapBack(a *Acceptance, placed durable.Stat) (theirs durable.Stat, over bool, err error) {
 	if held, err := s.Tmp.Open(a.tmp); err == nil {
 		// No new file gets its number while that is compared.
 		defer held.Close()
 	}
-	if theirs, err = s.Tmp.Stat(a.tmp); err != nil {
-		return theirs, false, err
-	}
-	if err = s.dirs[a.Entry.Queue].Exchange("accept:back", a.Entry.Name, s.Tmp, a.tmp); err != nil {
+	theirs, blind := s.Tmp.Stat(a.tmp)
+	if err := s.dirs[a.Entry.Queue].Exchange("accept:back", a.Entry.Name, s.Tmp, a.tmp); err != nil {
+		s.settle(a)
 		if isMissing(err) { // he took our copy away
-			a.Said, err = s.clear(a.tmp, a.Entry.Name, nil)
+			err = nil
 		}
 		return theirs, true, err
 	}
 	out, err := s.Tmp.Stat(a.tmp)
 	switch {
-	case err != nil || out.Ino != placed.Ino:
-		return theirs, false, err
-	case out.SameContent(placed):
+	case err == nil && out.SameContent(placed):
 		return theirs, true, s.discard("accept:remove", a.tmp)
+	case err != nil || blind != nil || out.Ino == placed.Ino: // the last: he wrote into both
+		s.settle(a)
+		return theirs, true, errors.Join(err, blind)
 	}
-	// He wrote into both.
-	a.Said, err = s.keep("accept:keep", a.tmp, a.Entry.Name)
-	return theirs, true, err
+	return theirs, false, nil
+}
+
+// settle puts what is in tmp where it is found, unless it is our copy as we made it.
+func (s *Spool) settle(a *Acceptance) {
+	f := func() error {
+		st, err := s.Tmp.Stat(a.tmp)
+		if err != nil {
+			return present(err)
+		}
+		if st.SameContent(a.own) {
+			return s.Tmp.Remove("accept:remove", a.tmp)
+		}
+		text, err := s.keep("accept:keep", a.tmp, a.Entry.Name)
+		if err == nil && s.Kept != nil {
+			s.Kept(a.Entry.Name, text)
+		}
+		return err
+	}
+	if f() != nil {
+		s.Until(f)
+	}
+}
+
+// present is err, if it is not that there is nothing.
+func present(err error) error {
+	if isMissing(err) {
+		return nil
+	}
+	return err
 }
 
 // discard removes a temporary or a directory of them, now or when that can be done.

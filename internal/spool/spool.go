@@ -80,6 +80,10 @@ type Spool struct {
 	last    int64           // the last token
 	moved   *arrivals
 
+	// Kept, if not nil, is told where something is that somebody wrote while its name
+	// was being accepted.
+	Kept func(name, text string)
+
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
 	hints [Queues]hints
 }

@@ -236,7 +236,7 @@ func TestFailRunner(t *testing.T) {
 			seen[op.N] = true
 		}
 	}
-	carryOut(t, "runs with an error of a runner's", choose(all, world.Pick[uint32](300, 1, 1)))
+	carryOut(t, "runs with an error of a runner's", choose(all, world.Pick[uint32](300, 2, 1)))
 }
 
 // The same for the recovery from a kill, at each pair of a site of the kill and one of

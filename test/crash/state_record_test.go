@@ -49,7 +49,7 @@ func cutTransitions() []world.Transition {
 		}},
 		{Name: "synced message", Units: units{
 			{Name: "captive", Drop: "hold-q", Text: world.Plain(world.Witness), End: "done-q", Status: "done: exit 0", Runs: 1},
-			{Name: "frees", Drop: "wait-q", Text: world.Plain(world.Witness + world.Tell("RELEASE captive") + `; sync "$MONITOR_ROOT/monitor_reads" && echo captive >> "$W/sent"`), End: "done-q", Status: "done: exit 0", Runs: 1},
+			{Name: "frees", Drop: "wait-q", Text: world.Plain(world.Witness + world.Tell("RELEASE captive") + `; until sync "$MONITOR_ROOT/monitor_reads"; do :; done 2>/dev/null; echo captive >> "$W/sent"`), End: "done-q", Status: "done: exit 0", Runs: 1},
 		}},
 		{Name: "large", Units: units{
 			{Name: "large", Drop: "wait-q", Text: large + "COMMAND :: " + world.Witness + "seq 300\n", End: "done-q", Status: "done: exit 0", Runs: 1},

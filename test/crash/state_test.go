@@ -43,7 +43,7 @@ func TestPowerCut(t *testing.T) {
 		b.drawJournalled(3_000)
 		return
 	}
-	b.drawJournalled(world.Pick(120, 10_500, 100_000))
+	b.drawJournalled(world.Pick(120, 8_700, 100_000))
 	b.cutRecoveries(world.Pick(3, 60, 400), world.Pick(20, 1_500, 15_000))
 	var strict string
 	if n := world.Pick(0, 400, 4_000); n > 0 {

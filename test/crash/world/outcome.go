@@ -47,6 +47,10 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 			units[i].End, units[i].Status, units[i].Runs = "fail-q", "fail: ", min(ran[u.Name], u.Runs)
 			hit = true
 			x.unmet(u)
+		case d.NotStarted && strings.Contains(log, ": not started: ") && x.There(u.End, u.Name):
+			// A step of it was not, and was begun again with the others.
+			units[i].Runs = min(ran[u.Name], u.Runs)
+			hit = true
 		case d.Interrupted && again > 0 && ran[u.Name] <= u.Runs+again:
 			units[i].Runs = ran[u.Name] // each of them was announced
 			hit = true
@@ -133,13 +137,21 @@ func (x *World) Told(units []Unit) (faults []string) {
 	return faults
 }
 
-// Repeats are lines of trouble that were said more than once.
+// Repeats are lines of trouble that were said more than once, where the trouble can't
+// have come again because what it is about was started again.
 func (x *World) Repeats() (faults []string) {
-	seen := map[string]int{}
+	seen, started := map[string]int{}, map[string]int{}
 	for line := range strings.Lines(x.read(filepath.Join(x.Root, "monitor_says"))) {
 		_, text, ok := strings.Cut(line, "  ")
-		if ok && strings.HasPrefix(text, "trouble") {
-			if seen[text]++; seen[text] == 2 {
+		words := strings.Fields(text)
+		if !ok || len(words) < 2 {
+			continue
+		}
+		if words[0] == "started" {
+			started[words[1]]++
+		}
+		if words[0] == "trouble" {
+			if seen[text]++; seen[text] == max(1, started[words[1]])+1 {
 				faults = append(faults, "said more than once: "+text)
 			}
 		}

@@ -184,6 +184,10 @@ func Disturbances() []Transition {
 			{"mended", "wait-q", "==== UNIT OF WORK\n==== STEP one\nCOMMAND :: " + Witness + "\n==== STEP two\nCOMMAND :: " + Witness + "test -e \"$W/fixed\"\n", "done-q", "done: 2 done", 3},
 			{"mends", "wait-q", Plain(Witness+`touch "$W/fixed"; `+Tell("REQUEUE mended FROM two"), "AFTER ANY :: mended\n"), "done-q", "done: exit 0", 1},
 		}},
+		{Name: "flow that is copied", Units: []Unit{
+			{"copied", "wait-q", "==== UNIT OF WORK\n==== STEP one\nCOMMAND :: " + Witness + "\n==== STEP two\nCOMMAND :: " + Witness + "test -e \"$W/fixed\"\n", "done-q", "done: 2 done", 3},
+			{"copies", "wait-q", Plain(Witness+`touch "$W/fixed"; ln "$MONITOR_ROOT/error-q/copied" "$W/template"; `+Tell("REQUEUE copied FROM two"), "AFTER ANY :: copied\n"), "done-q", "done: exit 0", 1},
+		}},
 		{Name: "not running", Units: []Unit{
 			{"idle", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "wait-q", "", 0},
 			{"tells", "wait-q", Plain(Witness + Tell("KILL JOB idle") + "; " + Tell("RELOAD")), "done-q", "done: exit 0", 1},
