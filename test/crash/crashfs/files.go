@@ -53,7 +53,12 @@ func (d *Disk) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, 
 		return 0, fuse.EIO
 	}
 	defer v.mu.Unlock()
-	v.do(Op{Kind: Write, Node: n.ID, Off: int64(in.Offset), Data: slices.Clone(data)})
+	off := int64(in.Offset)
+	if in.Flags&unix.O_APPEND != 0 {
+		// The kernel knows the size from before, and another may have appended since.
+		off = int64(len(n.Data))
+	}
+	v.do(Op{Kind: Write, Node: n.ID, Off: off, Data: slices.Clone(data)})
 	return uint32(len(data)), fuse.OK
 }
 
