@@ -15,7 +15,7 @@ var rows = map[string]int{
 	"units":   -1, // durations and sizes: below everything
 	"clock":   -1, // the wall clock
 	"durable": 0, "uow": 0,
-	"config": 1, "flow": 1, "spool": 1, "run": 1, "status": 1,
+	"config": 1, "flow": 1, "spool": 1, "run": 1, "status": 1, "graph": 1,
 	"messages": 2,
 	"monitor":  3,
 }
@@ -29,6 +29,7 @@ var forbidden = map[string]map[string]string{
 	"uow":      {"durable": "it is pure: bytes in, bytes out"},
 	"config":   {"uow": "a configuration does not depend on what is in a file", "durable": "it reads one file and changes none"},
 	"flow":     {"*": "it is pure: what comes next follows from what was"},
+	"graph":    {"*": "it draws values, and knows nothing of what they tell of"},
 	"spool":    {"uow": "it does not know what is in a file"},
 	"run":      {"uow": "the runner knows no text of a unit of work"},
 	"status":   {"durable": "it writes to an io.Writer and finds nothing out by itself", "uow": "it shows values, it reads no files"},

@@ -7,6 +7,7 @@ need='
 ansible-core:/usr/bin/ansible-playbook
 btrfs-progs:/sbin/mkfs.btrfs
 e2fsprogs:/sbin/mkfs.ext4
+graphviz:/usr/bin/dot
 openssh-client:/usr/bin/ssh
 procps:/bin/ps
 rsync:/usr/bin/rsync

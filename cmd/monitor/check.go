@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"simplejobq/internal/config"
+	"simplejobq/internal/graph"
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/status"
@@ -21,44 +22,72 @@ import (
 
 func (p *program) newCheck() *cobra.Command {
 	var as string
+	var d checkDrawing
 	c := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "validate units of work or a configuration",
 		Long: `check reads each FILE (- is the standard input) and tells every error with its
 line, on the standard error. A file whose name ends in .toml is a configuration,
 anything else a unit of work; --as says otherwise. Job types are those of the
-spool, if one is named or the current directory is one.`,
+spool, if one is named or the current directory is one. With --graph the steps of
+each flow are drawn as well, as "monitor graph" does.`,
 		Example: `  monitor check deploy-7 config.toml
-  make-uow | monitor check -`,
+  make-uow | monitor check -
+  monitor check --graph --svg release > release.svg`,
 		Args: wants(0, "at least one file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if as != "" && as != "uow" && as != "config" {
 				return usage("--as %q: write uow or config", as)
 			}
-			return p.check(args, as)
+			return p.check(args, as, d)
 		},
 	}
 	c.Flags().StringVar(&as, "as", "", "what the files are: uow or config")
+	c.Flags().BoolVar(&d.wanted, "graph", false, "draw the steps of each flow that is good")
+	d.flags(c)
 	return c
 }
 
-func (p *program) check(files []string, as string) error {
+// checkDrawing is whether flows are drawn, and how.
+type checkDrawing struct {
+	drawing
+	wanted bool
+}
+
+func (p *program) check(files []string, as string, d checkDrawing) error {
+	if (d.dot || d.svg) && !d.wanted {
+		return usage("--dot and --svg say how --graph draws: write it as well")
+	}
+	if err := d.fault(); err != nil {
+		return err
+	}
 	conf, err := p.checkConfig()
 	if err != nil {
 		return err
 	}
 	bad := false
 	for _, name := range files {
-		if as == "config" || as == "" && strings.HasSuffix(name, ".toml") {
+		var g *graph.Graph
+		switch {
+		case as == "config" || as == "" && strings.HasSuffix(name, ".toml"):
 			err = p.checkTOML(name)
-		} else {
+		case d.wanted:
+			if g, err = p.fileGraph(conf, name); errors.Is(err, monitor.ErrNoSteps) {
+				err = nil
+			}
+		default:
 			_, err = p.checkUOW(conf, name)
 		}
 		if err != nil {
 			bad = true
 			err = printLines(p.stderr, err.Error())
 		} else {
-			_, err = fmt.Fprintf(p.stdout, "%s: ok\n", status.Name(name))
+			if !d.dot && !d.svg { // these are for programs
+				_, err = fmt.Fprintf(p.stdout, "%s: ok\n", status.Name(name))
+			}
+			if g != nil && err == nil {
+				err = p.print(func(w io.Writer) error { return d.draw(w, g) })
+			}
 		}
 		if err != nil {
 			return err

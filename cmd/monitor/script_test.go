@@ -60,6 +60,11 @@ func TestScripts(t *testing.T) {
 			root := filepath.Join(env.WorkDir, "q")
 			env.Setenv("MONITOR_ROOT", root)
 			env.Setenv("NO_COLOR", "1")
+			examples, err := filepath.Abs(filepath.Join("..", "..", "testdata", "flows"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("FLOWS", examples) // what docs/flows.md shows
 			// The race detector else sleeps for a second at each end of a process.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			// Runs outlive their monitor: what a script leaves is ended here.

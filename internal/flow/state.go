@@ -36,6 +36,12 @@ func (s State) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
+// StateNamed is the state of a name, as String tells it.
+func StateNamed(name string) (State, bool) {
+	i := slices.Index(stateNames[:], name)
+	return State(max(i, 0)), i >= 0
+}
+
 // Final reports whether nothing follows on it.
 func (s State) Final() bool { return s >= Succeeded }
 

@@ -177,6 +177,11 @@ func (v *View) running(j *job, list []found, private bool) {
 		if past, err := v.s.readPast(j.Ino); err == nil {
 			j.flow, _ = flow.Restore(j.plan, past)
 		}
+		for _, c := range j.commands {
+			if j.flow != nil {
+				_, _ = j.flow.Adopt(c.Start) // or its end is in the past by now
+			}
+		}
 	}
 }
 

@@ -1,0 +1,171 @@
+package monitor
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"simplejobq/internal/config"
+	"simplejobq/internal/flow"
+	"simplejobq/internal/graph"
+	"simplejobq/internal/uow"
+)
+
+// ErrNoSteps is what a UOW without STEP sections is told that is to be drawn.
+var ErrNoSteps = errors.New("has no steps, so there is nothing to draw")
+
+// Graph is the flow of a UOW of the spool, and how each of its steps stands.
+func (v *View) Graph(name string) (*graph.Graph, error) {
+	t, err := v.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	if t.job != nil && t.job.flow != nil && !t.job.plain() {
+		return drawn(t.job.UOW, t.job.unit, t.job.plan, t.job.flow.Standing), nil
+	}
+	f, err := v.s.sp.Dir(t.queue).Open(t.name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	head, err := v.s.head(f)
+	if err != nil {
+		return nil, err
+	}
+	u, err := uow.Parse(t.name, head)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := planned(v.s.conf, u)
+	if err != nil {
+		return nil, err
+	}
+	if u.Ended() || u.Status.Kind == uow.TryAgain {
+		records, err := v.s.readPast(st.Ino)
+		if err == nil {
+			var fl *flow.Flow
+			if fl, err = flow.Restore(plan, records); err == nil && len(records) > 0 {
+				fl.Resume()
+				return drawn(t.name, u, plan, fl.Standing), nil
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*flow.DamageError)) && !errors.As(err, new(*flow.PastError)) {
+			return nil, err
+		}
+	}
+	return GraphOf(v.s.conf, t.name, u, io.NewSectionReader(f, int64(len(head)), max(st.Size-int64(len(head)), 0)))
+}
+
+func planned(c *config.Config, u *uow.Unit) (*flow.Plan, error) {
+	if len(u.Steps) == 0 {
+		return nil, ErrNoSteps
+	}
+	plan, _, faults := planOf(c, u)
+	if len(faults) > 0 {
+		return nil, faults[0]
+	}
+	return plan, nil
+}
+
+// GraphOf is the flow of a file that need not lie in a spool. Of one that has ended its
+// log tells how each step did; another one stands as it would begin.
+func GraphOf(c *config.Config, name string, u *uow.Unit, log io.Reader) (*graph.Graph, error) {
+	plan, err := planned(c, u)
+	if err != nil {
+		return nil, err
+	}
+	begin, _ := flow.New(plan)
+	if !u.Ended() {
+		return drawn(name, u, plan, begin.Standing), nil
+	}
+	told, err := toldBy(plan, log)
+	if err != nil {
+		return nil, fmt.Errorf("read the log of %s: %w", name, err)
+	}
+	return drawn(name, u, plan, func(i int) flow.Standing {
+		if st, known := told[i]; known {
+			return st
+		}
+		if !plan.Counted(i) {
+			return begin.Standing(i)
+		}
+		return flow.Standing{State: unknown}
+	}), nil
+}
+
+// unknown is no state of a flow: the log does not tell it.
+const unknown flow.State = 255
+
+// A step's output stands behind its name; these lines can only be the monitor's.
+var (
+	stepLine = regexp.MustCompile(`^---- \S+Z \[([^\]]+)\] \S+ → (\S+?)(?:: (.*))?$`)
+	anewLine = regexp.MustCompile(`^---- \S+Z put back into `)
+)
+
+// toldBy reads the states of steps from a log: the last of each since the flow began
+// anew.
+func toldBy(plan *flow.Plan, log io.Reader) (map[int]flow.Standing, error) {
+	told := map[int]flow.Standing{}
+	r := bufio.NewReaderSize(log, 64<<10)
+	for {
+		b, err := r.ReadSlice('\n')
+		if line := strings.TrimSuffix(string(b), "\n"); strings.HasPrefix(line, "---- ") {
+			if anewLine.MatchString(line) {
+				clear(told)
+			}
+			if m := stepLine.FindStringSubmatch(line); m != nil {
+				i, known := plan.Index(m[1])
+				if state, is := flow.StateNamed(m[2]); known && is {
+					told[i] = flow.Standing{State: state, Text: m[3]}
+				}
+			}
+		}
+		for errors.Is(err, bufio.ErrBufferFull) { // a long line is none of these
+			_, err = r.ReadSlice('\n')
+		}
+		if err == io.EOF {
+			return told, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// drawn makes a graph of a plan and how its steps stand.
+func drawn(name string, u *uow.Unit, plan *flow.Plan, standing func(int) flow.Standing) *graph.Graph {
+	g := &graph.Graph{Name: name, Title: u.Title, Status: u.Status.Text, Steps: make([]graph.Step, plan.Len())}
+	for i := range g.Steps {
+		n, o := plan.Node(i), u.StepOptions(i)
+		s := graph.Step{Name: n.Name, After: plan.After(i), Command: cmp.Or(o.Command, o.Check)}
+		if o.Job != "" {
+			s.Command = "job " + o.Job
+		}
+		if st := standing(i); st.State != unknown {
+			s.State, s.Text = st.State.String(), st.Text
+			s.Note = note(n, st)
+		}
+		g.Steps[i] = s
+	}
+	return g
+}
+
+// note says more of how a step stands than its state.
+func note(n flow.Node, st flow.Standing) string {
+	switch {
+	case n.Tries > 1 && st.Try > 0 && (st.Try > 1 || st.State == flow.Failed):
+		return fmt.Sprintf("try %d of %d", st.Try, n.Tries)
+	case st.Kept:
+		return "in an earlier run"
+	}
+	return ""
+}
