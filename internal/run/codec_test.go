@@ -194,6 +194,29 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// The number of a runner that is gone was given to a process that lives on: that one is
+// not waited for.
+func TestRunnerNumberOfAnother(t *testing.T) {
+	own, rec := ownRecord(t)
+	own.live.RunnerStart++ // it is this process, and was born at another time
+	if err := own.writeLive(); err != nil {
+		t.Fatal(err)
+	}
+	if exit := rec.openRunner(); exit != nil {
+		exit.Close()
+		t.Error("another process counts as its runner")
+	}
+	own.live.RunnerStart--
+	if err := own.writeLive(); err != nil {
+		t.Fatal(err)
+	}
+	exit := rec.openRunner()
+	if exit == nil {
+		t.Fatal("its runner does not count")
+	}
+	exit.Close()
+}
+
 // What a crash or a stranger can make of a record.
 func TestDamagedRecord(t *testing.T) {
 	own, rec := ownRecord(t)

@@ -139,6 +139,23 @@ func TestAcceptLinked(t *testing.T) {
 	}
 }
 
+// A second link that could not be removed leaves a file as it is until it can.
+func TestAcceptLinkedToWhatRan(t *testing.T) {
+	b := newBox(t)
+	b.drop(Wait, "a", "text\n")
+	a := b.acceptance(b.look(Wait, "a"), "stamp\ntext\n")
+	b.linked[a.Content.Stat.Ino] = true
+	if err := b.accept(a); !errors.Is(err, unix.EBUSY) || a.Entry.State == Accepted {
+		t.Errorf("accepted as %v: %v", a.Entry.State, err)
+	}
+	b.has(Wait, "a", "text\n")
+	delete(b.linked, a.Content.Stat.Ino)
+	if err := b.accept(b.acceptance(b.look(Wait, "a"), "stamp\ntext\n")); err != nil {
+		t.Error(err)
+	}
+	b.has(Wait, "a", "stamp\ntext\n")
+}
+
 // Whoever writes while a file is accepted wins: his bytes stay under the name.
 func TestAcceptChangedMeanwhile(t *testing.T) {
 	for way, faults := range ways {

@@ -20,9 +20,13 @@ func TestMain(m *testing.M) { world.Main(m) }
 
 // transitions are all of them, each in a spool of its own; of these CRASH_ONLY, a
 // pattern of their names, chooses some.
-var transitions = slices.DeleteFunc(slices.Concat(world.Transitions(), world.Disturbances()), func(tr world.Transition) bool {
-	return !regexp.MustCompile(os.Getenv("CRASH_ONLY")).MatchString(tr.Name)
-})
+var transitions = only(slices.Concat(world.Transitions(), world.Disturbances()))
+
+func only(all []world.Transition) []world.Transition {
+	return slices.DeleteFunc(all, func(tr world.Transition) bool {
+		return !regexp.MustCompile(os.Getenv("CRASH_ONLY")).MatchString(tr.Name)
+	})
+}
 
 // insistent is a transition whose units are started again when they are interrupted.
 func insistent(tr world.Transition) world.Transition {

@@ -89,6 +89,7 @@ func workloads(rng *rand.Rand) (all []cutWork) {
 	}
 	list := cutTransitions()
 	if hunting {
+		list = only(list)
 		for i, tr := range list {
 			add(tr.Name, tr.Units, variants[1])
 			add(tr.Name, tr.Units, variants[[]int{0, 2, 4}[i%3]])

@@ -49,7 +49,7 @@ func (h *hunt) test(s suite, overlay, name string) result {
 		return result{end: broken, output: err.Error()}
 	}
 	c := exec.CommandContext(h.ctx, "go", "test", "-count=1", "-vet=off", "-failfast", "-timeout="+patience.String(), "-run", s.run, "./"+s.pkg)
-	c.Env = append(os.Environ(), "TMPDIR="+tmp, "CRASH=", s.more)
+	c.Env = append(append(os.Environ(), "TMPDIR="+tmp, "CRASH="), strings.Fields(s.more)...)
 	if overlay != "" {
 		c.Env = append(c.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}

@@ -13,9 +13,13 @@ var (
 	runTests      = suite{"internal/run", "Record|End|Kill|Monitor|Runner|Adopted|Fork|Left", ""}
 	powerCut      = suite{"test/crash", "^TestPowerCut$", ""}
 	powerCuts     = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes"}
-	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", ""}
+	powerCutFlows = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^flow"}
+	powerCutBack  = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^restored$"}
+	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", "CRASH=change"}
 	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}
 	killed        = suite{"test/crash", "^TestKillMonitor$", ""}
+	killedDone    = suite{"test/crash", "^TestKillMonitor$", "CRASH=change CRASH_ONLY=^done$"}
+	killedTold    = suite{"test/crash", "^TestKillMonitor$", "CRASH=change CRASH_ONLY=^(release|hold|requeue)$"}
 	killedPlain   = suite{"test/crash", "^TestKillMonitorWithoutFlags$", ""}
 	killedRunner  = suite{"test/crash", "^TestKillRunner$", ""}
 	killedBoth    = suite{"test/crash", "^TestKillBoth$", ""}

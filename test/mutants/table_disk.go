@@ -52,7 +52,7 @@ var disk = []mutant{
 		}`, `} else {
 			f.Close()
 		}`}},
-		[]suite{powerCut, powerCuts},
+		[]suite{powerCutBack},
 	},
 	{
 		"copies take their names unsynced", "a new file is synced before it has its name (6)",

@@ -28,7 +28,7 @@ var reads = []mutant{
 		s.obey(l)`, `	s.fault(s.messagesDone())
 	for _, l := range lines {
 		s.obey(l)`}},
-		[]suite{readsKilled, killed},
+		[]suite{readsKilled, killedTold},
 	},
 	{
 		"cut without a lease", "cut in place under a write lease (19)",
@@ -143,6 +143,6 @@ var people = []mutant{
 		"trouble is an outcome", "trouble that passes never changes a UOW's state (21)",
 		[]edit{{"internal/spool/accept.go", `return fmt.Errorf("accept: %s: its second link could not be removed yet: %w", a.Entry.Name, unix.EBUSY)`, `_ = unix.EBUSY
 		_ = fmt.Sprint()`}},
-		[]suite{spoolTests, errorsOnce},
+		[]suite{spoolTests},
 	},
 }

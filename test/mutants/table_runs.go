@@ -8,7 +8,7 @@ var rounds = []mutant{
 	s.edit()
 `, `	s.edit()
 	s.move()
-`}},
+`}, {"internal/monitor/finish.go", `j.written < s.turns`, `j.written <= s.turns`}},
 		[]suite{powerCut, powerCuts},
 	},
 	{
@@ -39,7 +39,7 @@ var rounds = []mutant{
 		s.fault(s.sp.ClearUp())
 	}
 	s.timer = false`}},
-		[]suite{killed},
+		[]suite{killedDone},
 	},
 	{
 		"second link goes at the move", "the second link goes after the commit of the move (13)",
@@ -61,7 +61,7 @@ var rounds = []mutant{
 		[]edit{
 			{"internal/monitor/worker.go", `return w.record != nil && w.has == nil && w.spent == nil`, `return w.record != nil && w.has == nil`},
 		},
-		[]suite{killed, monitorKilled, powerCuts},
+		[]suite{powerCutFlows, powerCuts},
 	},
 	{
 		"acknowledged too early", "the record is the witness until the outcome is on disk (12, 13)",
@@ -97,7 +97,7 @@ var runs = []mutant{
 	{
 		"mark of another boot", "after a power cut a missing mark proves nothing (12, 15)",
 		[]edit{{"internal/monitor/resume.go", `if run.Boot(f.start.Run) == s.boot || f.locked {`, `if true {`},
-			{"internal/monitor/resume.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run):`}},
+			{"internal/monitor/resume.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run) && (run.Boot(f.start.Run) == s.boot || s.boot != ""):`}},
 		[]suite{rebooted, powerCut, powerCuts},
 	},
 	{
@@ -159,7 +159,7 @@ var runs = []mutant{
 	{
 		"one look at the tree", "the tree is killed, then it is interrupted (15)",
 		[]edit{{"internal/run/kill.go", `quietLooks = 3`, `quietLooks = 1`}},
-		[]suite{{"test/crash/survive", "^TestTreeThatForks$", ""}},
+		[]suite{{"test/crash/survive", "^TestTreeThatForks$", "CRASH=change"}},
 	},
 	{
 		"no room for the end", "what must be written after the fork has its room before (22)",
