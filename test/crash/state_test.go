@@ -40,7 +40,7 @@ func TestPowerCut(t *testing.T) {
 	b.logs = b.recordAll(len(work), func(t *world.Trial, i int) *recorded { return b.record(t, work[i]) })
 	recorded := time.Since(began)
 	if hunting {
-		b.drawJournalled(3_000)
+		b.drawJournalled(min(3_000, 300*len(work)))
 		return
 	}
 	b.drawJournalled(world.Pick(120, 8_700, 100_000))

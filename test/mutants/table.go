@@ -13,7 +13,7 @@ var (
 	runTests      = suite{"internal/run", "Record|End|Kill|Monitor|Runner|Adopted|Fork|Left", ""}
 	powerCut      = suite{"test/crash", "^TestPowerCut$", ""}
 	powerCuts     = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes"}
-	powerCutFlows = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^flow"}
+	powerCutFlows = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^flow$"}
 	powerCutBack  = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^restored$"}
 	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", "CRASH=change"}
 	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}

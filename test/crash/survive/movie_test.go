@@ -1,0 +1,104 @@
+package survive
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"simplejobq/test/crash/world"
+)
+
+var (
+	announcedRun = regexp.MustCompile(`(?m)^---- \S+ (\[\S+\] try \d+(?: of \d+)?(?: check| recheck| cleanup)?: /bin/sh .*)$`)
+	contextLine  = regexp.MustCompile(`(?m)^---- \S+ (context .*)$`)
+	succeeded    = regexp.MustCompile(`(?m)^---- \S+ (\[\S+\]) \S+ → succeeded`)
+)
+
+// night is what a flow did: each of its commands, and what they added.
+type night struct{ runs, context, done []string }
+
+func nightOf(text string) (n night) {
+	for list, pattern := range map[*[]string]*regexp.Regexp{&n.runs: announcedRun, &n.context: contextLine, &n.done: succeeded} {
+		for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+			*list = append(*list, m[1])
+		}
+		slices.Sort(*list)
+	}
+	return n
+}
+
+// A flow of 20 steps with checks, tries and clean-ups, while its monitor is killed
+// again and again: it comes to the same end with the same context, and each command is
+// run as often as if nothing had been.
+func TestMovieNight(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "flows", "movie-night"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t)
+	put := func(name string) {
+		tmp := filepath.Join(m.Dir, name)
+		if err := os.WriteFile(tmp, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(tmp, filepath.Join(m.Root, "wait-q", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(m.Root, "done-q", name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return string(b)
+	}
+	began := time.Now()
+	m.start()
+	put("undisturbed")
+	m.Until(time.Minute, "the night ends", func() bool { return m.There("done-q", "undisturbed") })
+	m.kill()
+	want := nightOf(end("undisturbed"))
+	if len(want.runs) < 30 || len(want.context) != 6 || len(want.done) != 19 {
+		t.Fatalf("undisturbed it was %d runs, %d successes, context %q", len(want.runs), len(want.done), want.context)
+	}
+	nights, kills := world.Pick(4, 60, 600), 0
+	for i := range nights {
+		put(fmt.Sprint("night-", i))
+	}
+	ended := func() bool {
+		for i := range nights {
+			if !m.There("done-q", fmt.Sprint("night-", i)) {
+				return false
+			}
+		}
+		return true
+	}
+	for deadline := time.Now().Add(5*time.Minute + time.Duration(nights)*10*time.Second); !ended(); kills++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("not all nights have ended after %d kills\n%s", kills, m.Story())
+		}
+		m.start()
+		time.Sleep(among(5*time.Millisecond, 150*time.Millisecond))
+		m.kill()
+	}
+	m.start()
+	m.stop()
+	for i := range nights {
+		name := fmt.Sprint("night-", i)
+		text := end(name)
+		if got := nightOf(text); !slices.Equal(got.runs, want.runs) || !slices.Equal(got.context, want.context) || !slices.Equal(got.done, want.done) {
+			t.Errorf("%s: %d runs, %d successes, context %q; want %d, %d, %q\n%s", name, len(got.runs), len(got.done), got.context, len(want.runs), len(want.done), want.context, text)
+		}
+		if !strings.Contains(text, "\ndone: 19 done, 1 failed ") {
+			t.Errorf("%s ended otherwise:\n%s", name, text)
+		}
+	}
+	world.Figures(t, "%d movie nights of 20 steps, %d kills of the monitor: the same outcome and context, %d commands each as often as undisturbed; in %v",
+		nights, kills, len(want.runs), time.Since(began).Round(time.Second))
+}
