@@ -149,8 +149,10 @@ func (s *session) restatus(t target, read durable.Stat, text, line string) (dura
 		}
 		return read, errors.Join(err, f.Close())
 	}
-	if st, err := f.Stat(); err != nil || !st.SameContent(read) {
-		return done(errors.Join(err, spool.ErrChanged))
+	if st, err := f.Stat(); err != nil {
+		return done(err)
+	} else if !st.SameContent(read) {
+		return done(spool.ErrChanged)
 	}
 	head, err := s.head(f)
 	if err != nil {

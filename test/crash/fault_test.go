@@ -156,7 +156,8 @@ func choose(all []strike, of uint32) (some []strike) {
 }
 
 // carryOut has them done. How many calls there are varies with time: what was not met
-// where it was expected is met at the first call of its site.
+// where it was expected is met at the first call of its site, if not there then where
+// that site was expected elsewhere.
 func carryOut(t *testing.T, what string, all []strike) {
 	began := time.Now()
 	c := &campaign{t: t, width: waiting}
@@ -170,12 +171,23 @@ func carryOut(t *testing.T, what string, all []strike) {
 	}
 	c.run()
 	if world.At() != world.Quick {
+		at := map[string][]strike{}
 		for _, s := range all {
-			if !done.has(s.site, s.kind) {
-				add(s.first())
-			}
+			at[s.site] = append(at[s.site], s)
 		}
-		c.run()
+		for again := range 6 {
+			for i, s := range all {
+				if !done.has(s.site, s.kind) {
+					like := s
+					if again > 0 {
+						like = at[s.site][(i+again*7)%len(at[s.site])]
+						like.kind = s.kind
+					}
+					add(like.first())
+				}
+			}
+			c.run()
+		}
 		for _, s := range all {
 			if !done.has(s.site, s.kind) {
 				t.Errorf("%s never met %v", s.site, s.kind)

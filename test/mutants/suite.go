@@ -48,7 +48,11 @@ func (h *hunt) test(s suite, overlay, name string) result {
 	if err := errors.Join(os.Chmod(h.dir, 0o755), os.Chmod(tmp, 0o755)); err != nil {
 		return result{end: broken, output: err.Error()}
 	}
-	c := exec.CommandContext(h.ctx, "go", "test", "-count=1", "-vet=off", "-failfast", "-timeout="+patience.String(), "-run", s.run, "./"+s.pkg)
+	limit := patience
+	if overlay == "" {
+		limit *= 4 // what is slow is not wrong
+	}
+	c := exec.CommandContext(h.ctx, "go", "test", "-count=1", "-vet=off", "-failfast", "-timeout="+limit.String(), "-run", s.run, "./"+s.pkg)
 	c.Env = append(append(os.Environ(), "TMPDIR="+tmp, "CRASH="), strings.Fields(s.more)...)
 	if overlay != "" {
 		c.Env = append(c.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
