@@ -107,10 +107,15 @@ func printLines(w io.Writer, text string) error {
 // checkConfig is the configuration UOWs are checked under: the spool's if there
 // is a spool, else the defaults.
 func (p *program) checkConfig() (*config.Config, error) {
-	if p.configFile == "" && p.namedRoot() == "" && !spool.IsSpool(".") {
+	if !p.hasSpool() {
 		return config.Default(), nil
 	}
 	return p.config()
+}
+
+// hasSpool reports whether a spool is named, or here.
+func (p *program) hasSpool() bool {
+	return p.configFile != "" || p.namedRoot() != "" || spool.IsSpool(".")
 }
 
 func (p *program) checkTOML(name string) error {

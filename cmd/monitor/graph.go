@@ -11,7 +11,6 @@ import (
 	"simplejobq/internal/config"
 	"simplejobq/internal/graph"
 	"simplejobq/internal/monitor"
-	"simplejobq/internal/spool"
 )
 
 // drawing is how a flow is drawn.
@@ -56,6 +55,9 @@ if there is none of that name, it is a FILE anywhere (- is the standard input).`
 				return err
 			}
 			g, err := p.graph(args[0])
+			if errors.Is(err, monitor.ErrNoSteps) {
+				err = fmt.Errorf("%s %w", args[0], err)
+			}
 			if err != nil {
 				return err
 			}
@@ -68,30 +70,22 @@ if there is none of that name, it is a FILE anywhere (- is the standard input).`
 
 // graph asks the spool, if there is one, and then the disk.
 func (p *program) graph(name string) (*graph.Graph, error) {
-	conf, err := p.checkConfig()
-	if err != nil {
-		return nil, err
-	}
-	inSpool := p.configFile != "" || p.namedRoot() != "" || spool.IsSpool(".")
-	if inSpool && name != "-" {
+	if p.hasSpool() && name != "-" {
 		_, v, err := p.view()
 		if err != nil {
 			return nil, err
 		}
+		defer v.Close()
 		g, err := v.Graph(name)
-		v.Close()
 		if _, missing := os.Stat(name); !errors.Is(err, monitor.ErrNobody) || missing != nil {
-			if errors.Is(err, monitor.ErrNoSteps) {
-				err = fmt.Errorf("%s %w", name, err)
-			}
 			return g, err
 		}
 	}
-	g, err := p.fileGraph(conf, name)
-	if errors.Is(err, monitor.ErrNoSteps) {
-		err = fmt.Errorf("%s %w", name, err)
+	conf, err := p.checkConfig()
+	if err != nil {
+		return nil, err
 	}
-	return g, err
+	return p.fileGraph(conf, name)
 }
 
 // fileGraph checks a file, and draws it.

@@ -146,7 +146,7 @@ func TestLayout(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		g := random(rng, 1+rng.IntN(200))
 		const room = 50.0
-		l := newLayout(g.Steps, room)
+		l := newLayout(g.Steps, layersOf(g.Steps), room)
 		for n, layer := range l.layers {
 			end := math.Inf(-1)
 			for _, i := range layer {
@@ -170,8 +170,8 @@ func TestLayout(t *testing.T) {
 			t.Fatalf("seed %d: %d lines for %d edges", seed, len(l.lines), edges)
 		}
 		for _, line := range l.lines {
-			for n := 1; n < len(line.through); n++ {
-				if l.points[line.through[n]].layer != l.points[line.through[n-1]].layer+1 {
+			for n := 1; n < len(line); n++ {
+				if l.points[line[n]].layer != l.points[line[n-1]].layer+1 {
 					t.Fatalf("seed %d: a line leaps over a layer", seed)
 				}
 			}
@@ -189,10 +189,10 @@ func TestChainIsStraight(t *testing.T) {
 		}
 		g.Steps = append(g.Steps, s)
 	}
-	l := newLayout(g.Steps, 50)
-	for _, p := range l.points {
+	l := newLayout(g.Steps, layersOf(g.Steps), 50)
+	for i, p := range l.points {
 		if math.Abs(p.at-50) > 1e-6 {
-			t.Fatalf("step %d stands at %.2f", p.step, p.at)
+			t.Fatalf("step %d stands at %.2f", i, p.at)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // point is a place that a layer holds: a step, or where a line that passes it does so.
+// Those of the steps come first, in their order.
 type point struct {
-	step  int // -1 for a line that passes
 	layer int
 	at    float64 // along the layer
 	room  float64 // half of what it needs there
@@ -21,25 +21,21 @@ type point struct {
 type layout struct {
 	points []point
 	layers [][]int // points of each layer, in their order along it
-	lines  []line
-	most   int // points
+	lines  [][]int // of each edge: the points it goes through, both ends included
+	most   int     // points
 }
-
-// line is an edge: the points it goes through, both ends included.
-type line struct{ through []int }
 
 // passing is how many points a layout may hold that lines pass: beyond it lines go
 // straight, whatever they cross.
 const passing = 20000
 
-// newLayout lays out steps that need so much room along a layer. Steps must not wait for
+// newLayout lays out steps that need so much room along their layers. Steps must not wait for
 // one another: what does is laid out as if it came after nothing.
-func newLayout(steps []Step, room float64) *layout {
+func newLayout(steps []Step, layers []int, room float64) *layout {
 	l := &layout{most: len(steps) + passing}
-	layers := layersOf(steps)
 	depth := 0
-	for i, layer := range layers {
-		l.points = append(l.points, point{step: i, layer: layer, room: room})
+	for _, layer := range layers {
+		l.points = append(l.points, point{layer: layer, room: room})
 		depth = max(depth, layer+1)
 	}
 	l.layers = make([][]int, depth)
@@ -88,7 +84,7 @@ func (l *layout) tie(from, to int) {
 	through := []int{from}
 	if first, last := l.points[from].layer, l.points[to].layer; len(l.points)+last-first < l.most {
 		for layer := first + 1; layer < last; layer++ {
-			l.points = append(l.points, point{step: -1, layer: layer, room: 8})
+			l.points = append(l.points, point{layer: layer, room: 8})
 			through = append(through, len(l.points)-1)
 		}
 	}
@@ -98,7 +94,7 @@ func (l *layout) tie(from, to int) {
 		l.points[a].under = append(l.points[a].under, b)
 		l.points[b].over = append(l.points[b].over, a)
 	}
-	l.lines = append(l.lines, line{through})
+	l.lines = append(l.lines, through)
 }
 
 // sweeps over all layers to and fro: more change little.

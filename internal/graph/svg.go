@@ -37,19 +37,19 @@ func (g *Graph) sheet() *sheet {
 			s.boxWidth = max(s.boxWidth, 20+charWidth*float64(min(longest, utf8.RuneCountInString(text))))
 		}
 	}
-	widest := 0
 	layers := layersOf(g.Steps)
-	count := map[int]int{}
+	count := make([]int, len(g.Steps)) // of the steps in each layer
+	widest, depth := 0, 0
 	for _, layer := range layers {
 		count[layer]++
-		widest = max(widest, count[layer])
+		widest, depth = max(widest, count[layer]), max(depth, layer+1)
 	}
-	s.columns = widest > len(count)
+	s.columns = widest > depth
 	room := (s.boxWidth + gapAlong) / 2
 	if s.columns {
 		room = (boxHeight + gapAlong) / 2
 	}
-	s.layout = newLayout(g.Steps, room)
+	s.layout = newLayout(g.Steps, layers, room)
 	along := 0.0
 	for i := range s.points {
 		along = max(along, s.points[i].at+s.points[i].room)
@@ -73,13 +73,13 @@ func (s *sheet) middle(i int) (x, y float64) {
 }
 
 // path is a line through its points, which leaves and enters every layer straight.
-func (s *sheet) path(l line) string {
+func (s *sheet) path(through []int) string {
 	half := boxHeight / 2.0
 	if s.columns {
 		half = s.boxWidth / 2
 	}
 	var b strings.Builder
-	for n, i := range l.through {
+	for n, i := range through {
 		x, y := s.middle(i)
 		inX, inY, outX, outY := x, y-half, x, y+half
 		if s.columns {
@@ -89,7 +89,7 @@ func (s *sheet) path(l line) string {
 			fmt.Fprintf(&b, "M%.1f %.1f", outX, outY)
 			continue
 		}
-		px, py := s.middle(l.through[n-1])
+		px, py := s.middle(through[n-1])
 		bend := float64(gapAcross) / 2
 		if s.columns {
 			px += half
@@ -98,7 +98,7 @@ func (s *sheet) path(l line) string {
 			py += half
 			fmt.Fprintf(&b, " C%.1f %.1f %.1f %.1f %.1f %.1f", px, py+bend, inX, inY-bend, inX, inY)
 		}
-		if n < len(l.through)-1 { // it passes this layer
+		if n < len(through)-1 { // it passes this layer
 			fmt.Fprintf(&b, " L%.1f %.1f", outX, outY)
 		}
 	}

@@ -35,9 +35,6 @@ func (s *session) cleanNext(j *job) bool {
 // cleaned is the end of a clean-up: it changes nothing of the outcome.
 func (s *session) cleaned(c *command, r flow.Result) {
 	j := c.job
-	if r.Cause == flow.Interrupted && c.killed != "" {
-		r.Cause = flow.Killed
-	}
 	rec, err := j.flow.CleanupEnded(flow.Report{Step: c.Step, Result: r, Said: j.options(c.Step).Cleanup, Run: c.runID})
 	s.fault(err)
 	if rec == nil {
@@ -72,9 +69,7 @@ func (s *session) settleClean(j *job) {
 		s.later(time.Second)
 		return
 	}
-	if j.last != nil {
-		j.last.witness, j.last = false, nil
-	}
+	j.witnessed()
 	s.become(j, judged)
 	s.vacate(j)
 	s.more = true

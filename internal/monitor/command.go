@@ -88,6 +88,14 @@ func (j *job) out() (n int) {
 	return n
 }
 
+// witnessed tells that the record of what came last is no witness any more: something
+// else on its way to the disk tells of it.
+func (j *job) witnessed() {
+	if j.last != nil {
+		j.last.witness, j.last = false, nil
+	}
+}
+
 // drop forgets a command the flow knows the end of.
 func (j *job) drop(c *command) {
 	j.commands = slices.DeleteFunc(j.commands, func(o *command) bool { return o == c })

@@ -153,12 +153,12 @@ func (s *session) edit() {
 func (s *session) decide(c *command) {
 	j := c.job
 	r := c.result()
+	if r.Cause == flow.Interrupted && c.killed != "" {
+		r.Cause = flow.Killed
+	}
 	if c.Phase == flow.Cleanup {
 		s.cleaned(c, r)
 		return
-	}
-	if r.Cause == flow.Interrupted && c.killed != "" {
-		r.Cause = flow.Killed
 	}
 	rep := flow.Report{Step: c.Step, Result: r, Said: j.said(c.Step), Run: c.runID}
 	if j.flow.WantsOutput(c.Step, r) {

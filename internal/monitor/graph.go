@@ -2,11 +2,9 @@ package monitor
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"regexp"
 	"strings"
 
@@ -28,20 +26,7 @@ func (v *View) Graph(name string) (*graph.Graph, error) {
 	if t.job != nil && t.job.flow != nil && !t.job.plain() {
 		return drawn(t.job.UOW, t.job.unit, t.job.plan, t.job.flow.Standing), nil
 	}
-	f, err := v.s.sp.Dir(t.queue).Open(t.name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	head, err := v.s.head(f)
-	if err != nil {
-		return nil, err
-	}
-	u, err := uow.Parse(t.name, head)
+	u, c, err := v.s.readUnit(t.queue, t.name)
 	if err != nil {
 		return nil, err
 	}
@@ -50,19 +35,25 @@ func (v *View) Graph(name string) (*graph.Graph, error) {
 		return nil, err
 	}
 	if u.Ended() || u.Status.Kind == uow.TryAgain {
-		records, err := v.s.readPast(st.Ino)
-		if err == nil {
+		records, err := v.s.readPast(c.Stat.Ino)
+		if err == nil && len(records) > 0 {
 			var fl *flow.Flow
-			if fl, err = flow.Restore(plan, records); err == nil && len(records) > 0 {
+			if fl, err = flow.Restore(plan, records); err == nil {
 				fl.Resume()
 				return drawn(t.name, u, plan, fl.Standing), nil
 			}
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*flow.DamageError)) && !errors.As(err, new(*flow.PastError)) {
+		if err != nil && !pastLost(err) {
 			return nil, err
 		}
 	}
-	return GraphOf(v.s.conf, t.name, u, io.NewSectionReader(f, int64(len(head)), max(st.Size-int64(len(head)), 0)))
+	f, err := v.s.sp.Dir(t.queue).Open(t.name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	from := int64(len(c.Head))
+	return drawnByLog(t.name, u, plan, io.NewSectionReader(f, from, max(c.Stat.Size-from, 0)))
 }
 
 func planned(c *config.Config, u *uow.Unit) (*flow.Plan, error) {
@@ -83,6 +74,10 @@ func GraphOf(c *config.Config, name string, u *uow.Unit, log io.Reader) (*graph.
 	if err != nil {
 		return nil, err
 	}
+	return drawnByLog(name, u, plan, log)
+}
+
+func drawnByLog(name string, u *uow.Unit, plan *flow.Plan, log io.Reader) (*graph.Graph, error) {
 	begin, _ := flow.New(plan)
 	if !u.Ended() {
 		return drawn(name, u, plan, begin.Standing), nil
@@ -145,11 +140,8 @@ func toldBy(plan *flow.Plan, log io.Reader) (map[int]flow.Standing, error) {
 func drawn(name string, u *uow.Unit, plan *flow.Plan, standing func(int) flow.Standing) *graph.Graph {
 	g := &graph.Graph{Name: name, Title: u.Title, Status: u.Status.Text, Steps: make([]graph.Step, plan.Len())}
 	for i := range g.Steps {
-		n, o := plan.Node(i), u.StepOptions(i)
-		s := graph.Step{Name: n.Name, After: plan.After(i), Command: cmp.Or(o.Command, o.Check)}
-		if o.Job != "" {
-			s.Command = "job " + o.Job
-		}
+		n := plan.Node(i)
+		s := graph.Step{Name: n.Name, After: plan.After(i), Command: commandOf(u, i)}
 		if st := standing(i); st.State != unknown {
 			s.State, s.Text = st.State.String(), st.Text
 			s.Note = note(n, st)

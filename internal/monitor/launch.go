@@ -157,7 +157,7 @@ func (s *session) stepCloses(j *job, step int) string {
 func (s *session) settledDown(j *job) bool {
 	err := j.past.flush(s.sp.Batch)
 	for err == nil && len(j.notices) > 0 {
-		if err = s.appendLog(j, j.notices[0]); err == nil {
+		if err = s.appendLog(j.Claimed, j.notices[0]); err == nil {
 			j.notices = j.notices[1:]
 		}
 	}
@@ -206,9 +206,7 @@ func (s *session) prepare(j *job, start flow.Start, w *worker) bool {
 	if c.Phase == flow.Command {
 		s.typesOf(c, 1)
 	}
-	if j.last != nil { // this record tells what had come before it
-		j.last.witness, j.last = false, nil
-	}
+	j.witnessed() // this record tells what had come before it
 	s.launch = append(s.launch, c)
 	return true
 }

@@ -116,26 +116,17 @@ func (s *session) commence(j *job) error {
 		return nil
 	}
 	goesOn := j.unit.Status.Kind == uow.TryAgain
-	p, records, err := s.openPast(j.Ino)
-	if goesOn && errors.Is(err, fs.ErrNotExist) {
-		if err := s.adoptPast(j); err != nil {
-			return err
+	var p *past
+	var why error
+	if goesOn {
+		if p, why = s.goOn(j); why != nil && !pastLost(why) {
+			return why
 		}
-		p, records, err = s.openPast(j.Ino)
-	}
-	lost := errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*flow.DamageError))
-	if err != nil && !lost {
-		return err
-	}
-	if goesOn && err == nil {
-		j.flow, err = flow.Restore(j.plan, records)
 	}
 	var ended *flow.Record
-	if !goesOn || err != nil {
-		p.close()
-		why := err
+	if p == nil {
+		var err error
 		if p, err = s.newPast(j); err != nil {
-			j.flow = nil
 			return err
 		}
 		s.begin(j)
@@ -143,8 +134,6 @@ func (s *session) commence(j *job) error {
 			// What must not be run again is not known: nothing of it is.
 			ended = s.forgotten(j, why)
 		}
-	} else {
-		s.changed(j, j.flow.Resume())
 	}
 	s.sp.Batch.Dir(s.flows, 0)
 	p.begun = s.wall
@@ -155,6 +144,34 @@ func (s *session) commence(j *job) error {
 	j.past = p
 	s.limit(j)
 	return nil
+}
+
+// goOn makes the flow of a job from its past.
+func (s *session) goOn(j *job) (*past, error) {
+	p, records, err := s.openPast(j.Ino)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.adoptPast(j); err != nil {
+			return nil, err
+		}
+		p, records, err = s.openPast(j.Ino)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := flow.Restore(j.plan, records)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	j.flow = f
+	s.changed(j, f.Resume())
+	return p, nil
+}
+
+// pastLost reports whether an error tells that there is no past that could be gone on
+// from: it is gone, or damaged, or not that of these steps.
+func pastLost(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*flow.DamageError)) || errors.As(err, new(*flow.PastError))
 }
 
 // forgotten ends a flow that was to go on from a step, and of which nobody knows any
@@ -260,14 +277,6 @@ func (s *session) sweepPasts() error {
 	if err != nil {
 		return err
 	}
-	for _, q := range spool.Live { // under another name than it was claimed by
-		if len(orphans) > 0 {
-			s.sp.Entries(q, func(e *spool.Entry) bool { delete(orphans, e.Ino); return true })
-		}
-	}
-	for _, old := range s.copied { // it is on its way
-		delete(orphans, old)
-	}
 	for ino, owner := range orphans {
 		if j := s.names[owner]; j != nil && j.flow == nil {
 			continue // claimed, and there was no room yet to begin
@@ -286,8 +295,7 @@ func (s *session) sweepPasts() error {
 	return nil
 }
 
-// orphans are the pasts whose UOW is not found under the name it was claimed by, and
-// that name.
+// orphans are the pasts whose UOW is found nowhere, and the name it was claimed by.
 func (s *session) orphans() (map[uint64]string, error) {
 	var names []string
 	if err := s.flows.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
@@ -305,6 +313,14 @@ func (s *session) orphans() (map[uint64]string, error) {
 		} else if lost {
 			orphans[ino] = owner
 		}
+	}
+	for _, q := range spool.Live { // under another name than it was claimed by
+		if len(orphans) > 0 {
+			s.sp.Entries(q, func(e *spool.Entry) bool { delete(orphans, e.Ino); return true })
+		}
+	}
+	for _, old := range s.copied { // it is on its way
+		delete(orphans, old)
 	}
 	return orphans, nil
 }

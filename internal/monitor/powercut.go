@@ -128,16 +128,12 @@ func (s *session) rewrite(c spool.Claimed) error {
 
 // noteDoubt has a UOW that is queued again say why, if it should have run.
 func (s *session) noteDoubt(c spool.Claimed) error {
-	f, err := s.sp.Open("log:open", c)
-	if err != nil {
+	text := "the machine went down when this was about to start, or while it ran; it is queued again"
+	if err := s.appendLog(c, text); err != nil {
 		return err
 	}
-	text := "the machine went down when this was about to start, or while it ran; it is queued again"
-	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
-		return errors.Join(err, f.Close())
-	}
 	s.recovered(c.UOW, text)
-	return s.sp.Batch.File(f)
+	return nil
 }
 
 // bootName holds the id of the last boot in which a monitor worked here.

@@ -84,17 +84,13 @@ func (s *session) requeueFrom(t target, step string) string {
 
 // takeBackFrom undoes what was done for REQUEUE ... FROM, now or when that can be done.
 func (s *session) takeBackFrom(t target, read durable.Stat, was string, records []flow.Record) {
-	undo := func() error {
+	s.fault(s.sp.Now(func() error {
 		err := s.rewritePast(read.Ino, t.name, records)
 		if err == nil {
 			_, err = s.restatus(t, read, was, "")
 		}
 		return trouble(err, spool.ErrChanged) // else it is somebody else's by now
-	}
-	if err := undo(); err != nil {
-		s.fault(err)
-		s.sp.Until(undo)
-	}
+	}))
 }
 
 // endedAs is the STATUS a flow had ended with; begun if a crash came while this was acted
@@ -163,7 +159,7 @@ func (s *session) restatus(t target, read durable.Stat, text, line string) (dura
 		return done(err)
 	}
 	if line != "" {
-		if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+line); err != nil {
+		if err := s.logLine(f, line); err != nil {
 			return done(err)
 		}
 	}

@@ -46,18 +46,24 @@ func (j *job) said(step int) string {
 	if j.plain() {
 		return ""
 	}
-	o := j.unit.StepOptions(step)
-	switch {
-	case o.Job == "":
-		return cmp.Or(o.Command, o.Check)
-	case j.kinds[step] == nil:
-		return "job " + o.Job
+	text := commandOf(j.unit, step)
+	if j.unit.StepOptions(step).Job == "" || j.kinds[step] == nil {
+		return text
 	}
 	argv, faults := j.kinds[step].Fill(func(item string) (string, bool) { return j.unit.StepGet(step, item) })
 	if len(faults) > 0 {
+		return text
+	}
+	return text + ": " + run.CommandLine(argv)
+}
+
+// commandOf is what a step runs, as it is written.
+func commandOf(u *uow.Unit, step int) string {
+	o := u.StepOptions(step)
+	if o.Job != "" {
 		return "job " + o.Job
 	}
-	return "job " + o.Job + ": " + run.CommandLine(argv)
+	return cmp.Or(o.Command, o.Check)
 }
 
 func (c *command) stepName() string {

@@ -29,9 +29,7 @@ func (s *session) write(j *job) {
 	}
 	j.written = s.turns
 	if !s.owesCleanup(j) { // else its record tells that there is something to clean up
-		if j.last != nil {
-			j.last.witness, j.last = false, nil
-		}
+		j.witnessed()
 		s.vacate(j)
 	}
 	s.more = true
@@ -61,7 +59,7 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	}
 	// Crash window: STATUS new, the line not there. It is only for people.
 	if logged || cut {
-		if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
+		if err := s.logLine(f, text); err != nil {
 			return done(err)
 		}
 	}
@@ -74,16 +72,21 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	return s.sp.Batch.File(f)
 }
 
-// appendLog adds a line of the monitor's to a job's log.
-func (s *session) appendLog(j *job, text string) error {
-	f, err := s.sp.Open("log:open", j.Claimed)
+// appendLog adds a line of the monitor's to the log of a UOW that was claimed.
+func (s *session) appendLog(c spool.Claimed, text string) error {
+	f, err := s.sp.Open("log:open", c)
 	if err != nil {
 		return err
 	}
-	if err := appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text); err != nil {
+	if err := s.logLine(f, text); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	return s.sp.Batch.File(f)
+}
+
+// logLine writes a line of the monitor's at the end of a log.
+func (s *session) logLine(f *durable.File, text string) error {
+	return appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text)
 }
 
 // appendLine writes a line at the end of a file, where runners may write as well. What

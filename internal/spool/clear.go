@@ -33,10 +33,7 @@ func (s *Spool) Clear() (said []string, err error) {
 func (s *Spool) clear(name string, all []string) (string, error) {
 	st, err := s.Tmp.Stat(name)
 	if err != nil {
-		if isMissing(err) {
-			err = nil
-		}
-		return "", err
+		return "", present(err)
 	}
 	if strings.HasPrefix(name, "out-") {
 		return s.clearOut(name, all)

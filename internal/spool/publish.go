@@ -70,7 +70,7 @@ func (s *Spool) swapBack(a *Acceptance, placed durable.Stat) (theirs durable.Sta
 
 // settle puts what is in tmp where it is found, unless it is our copy as we made it.
 func (s *Spool) settle(a *Acceptance) {
-	f := func() error {
+	_ = s.Now(func() error { // what is said of it is said of the exchange
 		st, err := s.Tmp.Stat(a.tmp)
 		if err != nil {
 			return present(err)
@@ -83,10 +83,7 @@ func (s *Spool) settle(a *Acceptance) {
 			s.Kept(a.Entry.Name, text)
 		}
 		return err
-	}
-	if f() != nil {
-		s.Until(f)
-	}
+	})
 }
 
 // present is err, if it is not that there is nothing.
@@ -99,12 +96,7 @@ func present(err error) error {
 
 // discard removes a temporary or a directory of them, now or when that can be done.
 func (s *Spool) discard(site durable.Site, name string) error {
-	remove := func() error { return s.Tmp.RemoveAll(site, name) }
-	err := remove()
-	if err != nil {
-		s.Until(remove)
-	}
-	return err
+	return s.Now(func() error { return s.Tmp.RemoveAll(site, name) })
 }
 
 // nowCalled notes that the name leads to another inode by our own doing.

@@ -403,6 +403,15 @@ func (s *Spool) Until(f func() error) {
 	})
 }
 
+// Now has f done at once or, if that fails, as Until does. The error is of the first try.
+func (s *Spool) Now(f func() error) error {
+	err := f()
+	if err != nil {
+		s.Until(f)
+	}
+	return err
+}
+
 // Commit makes durable what was changed since the last one. An error is final:
 // the caller must open the spool anew and look.
 func (s *Spool) Commit() error {

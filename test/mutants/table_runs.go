@@ -143,7 +143,7 @@ var runs = []mutant{
 	},
 	{
 		"second run in silence", "no second run without a word (must never happen 2)",
-		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j, j.notices[0]); err == nil {`, `		if true {`}},
+		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j.Claimed, j.notices[0]); err == nil {`, `		if true {`}},
 		[]suite{killed, runnerKilled},
 	},
 	{

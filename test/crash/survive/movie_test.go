@@ -42,15 +42,7 @@ func TestMovieNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMachine(t)
-	put := func(name string) {
-		tmp := filepath.Join(m.Dir, name)
-		if err := os.WriteFile(tmp, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(tmp, filepath.Join(m.Root, "wait-q", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	put := func(name string) { m.Drop(world.Unit{Name: name, Drop: "wait-q", Text: string(text)}) }
 	end := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(m.Root, "done-q", name))
 		if err != nil {
