@@ -54,12 +54,13 @@ func (s *session) requeueFrom(t target, step string) string {
 	if err != nil {
 		return "not done: " + err.Error()
 	}
-	read, answer, moved := c.Stat, "", false
+	answer, moved := "", false
 	err = s.rewritePast(c.Stat.Ino, t.name, kept)
 	if err == nil {
 		begun = true
 		text := uow.Again(1, 1, s.wall, fmt.Sprintf("from step %q; %s", step, was))
-		read, err = s.restatus(t, read, text, fmt.Sprintf("begins again from step %q; it had ended as %s", step, was))
+		asRead := func(st durable.Stat, _ *uow.Unit) bool { return st.SameContent(c.Stat) }
+		err = s.restatus(t, asRead, text, fmt.Sprintf("begins again from step %q; it had ended as %s", step, was))
 	}
 	if err == nil {
 		answer, moved = s.transferred(t, spool.Wait, onlyEnded)
@@ -69,7 +70,7 @@ func (s *session) requeueFrom(t target, step string) string {
 	}
 	if !moved {
 		if begun && !errors.Is(err, spool.ErrChanged) { // else it is not what was read
-			s.takeBackFrom(t, read, was, records)
+			s.takeBackFrom(t, c.Stat.Ino, was, records)
 		}
 		return answer
 	}
@@ -83,11 +84,17 @@ func (s *session) requeueFrom(t target, step string) string {
 }
 
 // takeBackFrom undoes what was done for REQUEUE ... FROM, now or when that can be done.
-func (s *session) takeBackFrom(t target, read durable.Stat, was string, records []flow.Record) {
+func (s *session) takeBackFrom(t target, ino uint64, was string, records []flow.Record) {
+	// What failed may have been done nevertheless, and that may not be known: the file
+	// itself tells.
+	ours := func(st durable.Stat, u *uow.Unit) bool {
+		_, begun := endedAs(u)
+		return begun && st.Ino == ino
+	}
 	s.fault(s.sp.Now(func() error {
-		err := s.rewritePast(read.Ino, t.name, records)
+		err := s.rewritePast(ino, t.name, records)
 		if err == nil {
-			_, err = s.restatus(t, read, was, "")
+			err = s.restatus(t, ours, was, "")
 		}
 		return trouble(err, spool.ErrChanged) // else it is somebody else's by now
 	}))
@@ -132,31 +139,26 @@ func (s *session) rewritePast(ino uint64, name string, kept []flow.Record) error
 	return s.flows.Replace("flow:rename", next, s.flows, pastName(ino))
 }
 
-// restatus overwrites STATUS in place, and adds a line to the log if there is one: of
-// the file that was read. It returns how that looks now.
-func (s *session) restatus(t target, read durable.Stat, text, line string) (durable.Stat, error) {
+// restatus overwrites STATUS in place, and adds a line to the log if there is one: of a
+// file that is still the one meant.
+func (s *session) restatus(t target, meant func(durable.Stat, *uow.Unit) bool, text, line string) error {
 	f, err := s.sp.Dir(t.queue).OpenWrite("finish:open", t.name)
 	if err != nil {
-		return read, err
+		return err
 	}
-	done := func(err error) (durable.Stat, error) {
-		if st, now := f.Stat(); now == nil && !errors.Is(err, spool.ErrChanged) {
-			read = st // what failed may have been done nevertheless
-		}
-		return read, errors.Join(err, f.Close())
-	}
-	if st, err := f.Stat(); err != nil {
+	done := func(err error) error { return errors.Join(err, f.Close()) }
+	st, err := f.Stat()
+	if err != nil {
 		return done(err)
-	} else if !st.SameContent(read) {
-		return done(spool.ErrChanged)
 	}
 	head, err := s.head(f)
-	if err != nil {
+	if err != nil && !errors.Is(err, uow.ErrTooLarge) {
 		return done(err)
 	}
-	u, err := uow.Parse(t.name, head)
-	if err != nil {
-		return done(err)
+	// It was a unit of work when it was read.
+	u, wrong := uow.Parse(t.name, head)
+	if err != nil || wrong != nil || !meant(st, u) {
+		return done(spool.ErrChanged)
 	}
 	if line != "" {
 		if err := s.logLine(f, line); err != nil {
@@ -167,8 +169,5 @@ func (s *session) restatus(t target, read durable.Stat, text, line string) (dura
 	if _, err := f.WriteAt("finish:status", field, u.StatusAt()); err != nil {
 		return done(err)
 	}
-	if read, err = f.Stat(); err != nil {
-		return done(err)
-	}
-	return read, s.sp.Batch.File(f)
+	return s.sp.Batch.File(f)
 }
