@@ -21,9 +21,10 @@ import (
 
 // order is what the flags of submit say.
 type order struct {
-	priority, hold, wait bool
-	name                 string
-	items                []string
+	priority, hold, wait, noAct bool
+
+	name  string
+	items []string
 }
 
 func (p *program) newSubmit() *cobra.Command {
@@ -53,6 +54,7 @@ write: submit -- sh -c 'make all | tail'. The job runs in the current directory.
 	c.Flags().BoolVar(&o.hold, "hold", false, "parked, until it is released")
 	c.Flags().StringVar(&o.name, "name", "", "name of the UOW (one file or command only)")
 	c.Flags().StringArrayVar(&o.items, "item", nil, "add an item NAME=VALUE (may be repeated)")
+	c.Flags().BoolVar(&o.noAct, "no-act", false, "run its CHECKs only, no COMMAND (adds the item NO ACT=yes)")
 	c.Flags().BoolVar(&o.wait, "wait", false, "wait until it has ended, and exit as the job did")
 	return c
 }
@@ -71,6 +73,9 @@ func (p *program) submit(o order, files, words []string) error {
 		return usage("the standard input has no name; give it one with --name")
 	case len(words) > 0 && words[0] == "":
 		return usage("the command after -- is empty")
+	}
+	if o.noAct {
+		o.items = append(o.items, "NO ACT=yes")
 	}
 	items, err := parseItems(o.items)
 	if err != nil {
@@ -171,17 +176,21 @@ func (u *unit) prepare(c *config.Config, items []uow.Item) error {
 	if err != nil {
 		return err
 	}
-	if len(items) > 0 {
+	missing := slices.DeleteFunc(slices.Clone(items), func(it uow.Item) bool {
+		got, there := whole.Get(it.Name)
+		return there && got == strings.Trim(it.Content, " \t")
+	})
+	if len(missing) > 0 {
 		var faults uow.Errors
-		for _, it := range items {
-			if _, there := whole.Get(it.Name); there {
-				faults = append(faults, whole.Fault(it.Name, "stands there already, so --item can't add it"))
+		for _, it := range missing {
+			if got, there := whole.Get(it.Name); there {
+				faults = append(faults, whole.Fault(it.Name, "stands there already as %q, so %q can't be added", got, it.Name+"="+it.Content))
 			}
 		}
 		if len(faults) > 0 {
 			return faults
 		}
-		if u.text.head, err = addItems(u.text.head, items); err != nil {
+		if u.text.head, err = addItems(u.text.head, missing); err != nil {
 			return err
 		}
 	}
