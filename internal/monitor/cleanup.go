@@ -10,6 +10,7 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/uow"
 )
 
 // owesCleanup reports whether clean-ups are to run before a UOW leaves.
@@ -92,26 +93,33 @@ func (s *session) cleanUp(t target) string {
 		return none
 	}
 	u, c, err := s.readUnit(t.queue, t.name)
-	if err != nil || !u.DeferCleanup || !u.Ended() {
+	if err != nil {
+		s.fault(trouble(err, spool.ErrChanged))
+		return "not done: " + firstLine(err.Error())
+	}
+	if !u.DeferCleanup || !u.Ended() {
 		return none
 	}
 	p, records, err := s.openPast(c.Stat.Ino)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			s.fault(err)
-		}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return none
+	case err != nil:
+		s.fault(err)
+		return "not done: " + firstLine(err.Error())
 	}
 	claim := spool.Claimed{UOW: t.name, Name: t.name, At: t.queue, From: spool.Wait, Ino: c.Stat.Ino, Dev: c.Stat.Dev, Enqueued: durable.Nanos(u.Enqueued)}
 	j := s.newJob(claim, u)
-	if j.flow, err = flow.Restore(j.plan, records); err == nil {
-		j.flow.Resume()
+	if j.flow, err = flow.Restore(j.plan, records); err != nil {
+		p.close()
+		return "not done: " + firstLine(err.Error())
 	}
-	if err != nil || j.flow.Cleanups() == 0 {
+	j.flow.Resume()
+	n := j.flow.Cleanups()
+	if n == 0 {
 		p.close()
 		return none
 	}
-	n := j.flow.Cleanups()
 	if j.Claimed, err = s.sp.Adopt(claim, c.Stat); err != nil {
 		p.close()
 		s.fault(trouble(err, spool.ErrChanged))
@@ -126,4 +134,33 @@ func (s *session) cleanUp(t target) string {
 	s.enter(j)
 	s.more = true
 	return fmt.Sprintf("%d clean-ups are run", n)
+}
+
+// cleansOn takes up the clean-ups of a UOW that had ended before a message asked for
+// them. It reports false if none of them is left.
+func (s *session) cleansOn(c spool.Claimed, at spool.Place, u *uow.Unit, list []found) (bool, error) {
+	if !u.Ended() || !u.DeferCleanup {
+		return false, nil
+	}
+	records, err := s.readPast(c.Ino)
+	if err != nil {
+		if pastLost(err) {
+			err = nil
+		}
+		return false, err
+	}
+	c.At, c.Name = at.Queue, at.Name
+	j := s.newJob(c, u)
+	if _, mine := belongs(records, c); !mine {
+		return false, nil
+	}
+	if f, err := flow.Restore(j.plan, records); err != nil || !f.Asked() || f.Cleanups() == 0 {
+		return false, nil //nolint:nilerr // a past that is not of these steps tells of nothing to clean
+	}
+	j.unstarted, j.afterwards = true, true
+	s.enter(j)
+	err = s.resumeFlow(j, list)
+	j.to = at.Queue
+	s.recovered(j.UOW, "its clean-ups, asked for by message, go on")
+	return true, err
 }

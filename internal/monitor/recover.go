@@ -190,6 +190,11 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, uow.ErrTooLarge):
 		return err
 	}
+	if u != nil && place.Queue.Ended() && !place.Lost {
+		if goesOn, err := s.cleansOn(c, place, u, list); goesOn || err != nil {
+			return err
+		}
+	}
 	alive := slices.ContainsFunc(list, func(f found) bool { return f.locked && f.end == nil && f.start.Run != "" })
 	open := len(list) > 0 && (alive || list[0].end != nil || list[0].live.MayHaveRun(list[0].start.Run) ||
 		// The mark of the fork was not synced: after another boot its absence says nothing.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,6 +57,9 @@ func (x *World) Check(units []Unit) (faults []string) {
 		}
 	}
 	faults = append(faults, x.leftovers()...)
+	if there := x.read(filepath.Join(x.W, "cleaned-late")); slices.ContainsFunc(units, func(u Unit) bool { return u.Name == cleans.Name && u.End == cleans.End }) && strings.Count(there, "\n") < 2 && !x.Says("not done: ") {
+		fault("CLEANUP messy was acted upon, and of its two clean-ups these ran: %q", there)
+	}
 	for _, u := range units {
 		if b, err := os.ReadFile(filepath.Join(x.Root, ".template")); u.Name == "linked" && err == nil && string(b) != u.Text {
 			fault("linked: its other name was written to: %q", b)

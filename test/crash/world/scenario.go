@@ -188,6 +188,10 @@ func Disturbances() []Transition {
 			{"copied", "wait-q", "==== UNIT OF WORK\n==== STEP one\nCOMMAND :: " + Witness + "\n==== STEP two\nCOMMAND :: " + Witness + "test -e \"$W/fixed\"\n", "done-q", "done: 2 done", 3},
 			{"copies", "wait-q", Plain(Witness+`touch "$W/fixed"; ln "$MONITOR_ROOT/error-q/copied" "$W/template"; `+Tell("REQUEUE copied FROM two"), "AFTER ANY :: copied\n"), "done-q", "done: exit 0", 1},
 		}},
+		{Name: "clean-up by message", Units: []Unit{
+			{"messy", "wait-q", "==== UNIT OF WORK\nDEFER CLEANUP :: yes\n==== STEP one\nCOMMAND :: true\nCLEANUP :: " + late + "\n==== STEP two\nCOMMAND :: true\nCLEANUP :: " + late + "; sleep 0.05\n", "done-q", "done: 2 done", 0},
+			cleans,
+		}},
 		{Name: "not running", Units: []Unit{
 			{"idle", "wait-q", Plain(Witness, "AFTER :: nobody\n"), "wait-q", "", 0},
 			{"tells", "wait-q", Plain(Witness + Tell("KILL JOB idle") + "; " + Tell("RELOAD")), "done-q", "done: exit 0", 1},
@@ -211,6 +215,11 @@ func Disturbances() []Transition {
 		}},
 	}
 }
+
+// cleans asks for two clean-ups that write a line each.
+var cleans = Unit{"cleans", "wait-q", Plain(Witness+Tell("CLEANUP messy"), "AFTER :: messy\n"), "done-q", "done: exit 0", 1}
+
+const late = `echo "$MONITOR_STEP" >> "$W/cleaned-late"`
 
 // Scenario is all of it in one spool.
 func Scenario() (units []Unit) {
