@@ -154,12 +154,23 @@ func (s *session) stepCloses(j *job, step int) string {
 
 // settledDown reports whether everything of a job's past is written that was to be,
 // in its log and in its record: nothing more is started before.
+//
+//	crash between    leaves
+//	log, past        a command the past does not know: its record has the lines said again
 func (s *session) settledDown(j *job) bool {
-	err := j.past.flush(s.sp.Batch)
+	var err error
 	for err == nil && len(j.notices) > 0 {
-		if err = s.appendLog(j.Claimed, j.notices[0]); err == nil {
-			j.notices = j.notices[1:]
+		n, size := 1, len(j.notices[0])
+		for n < len(j.notices) && size < maxNotices {
+			size += len(j.notices[n])
+			n++
 		}
+		if err = s.appendLog(j.Claimed, j.notices[:n]...); err == nil {
+			j.notices = j.notices[n:]
+		}
+	}
+	if err == nil {
+		err = j.past.flush(s.sp.Batch)
 	}
 	if err != nil {
 		s.fault(err)
@@ -167,6 +178,10 @@ func (s *session) settledDown(j *job) bool {
 	}
 	return err == nil
 }
+
+// maxNotices is about how many bytes of them are written at once: of thousands of
+// steps each has some.
+const maxNotices = 16 << 10
 
 // prepare writes the start record of a command into an idle runner's record. The
 // command itself is handed over after the commit.

@@ -79,7 +79,8 @@ func (p *past) close() {
 }
 
 // openPast opens the past of an inode and reads it. What was being written when the
-// machine went down is cut off.
+// machine went down is cut off. What is believed may be in memory only, or marked
+// clean by a sync that failed, so it is written once more for the next commit.
 func (s *session) openPast(ino uint64) (*past, []flow.Record, error) {
 	p := &past{name: pastName(ino)}
 	f, err := s.flows.OpenWrite("flow:open", p.name)
@@ -91,11 +92,26 @@ func (s *session) openPast(ino uint64) (*past, []flow.Record, error) {
 	if err == nil && good < size {
 		err = f.Truncate("flow:cut", good)
 	}
+	if err == nil {
+		err = s.gonePast(s.settlePast(f, good))
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	p.size = good
 	return p, records, nil
+}
+
+func (s *session) settlePast(f *durable.File, size int64) error {
+	s.sp.Batch.Dir(s.flows, 0)
+	if err := copyOver(f, 0, size); err != nil {
+		return err
+	}
+	again, err := f.Dup()
+	if err != nil {
+		return err
+	}
+	return s.sp.Batch.File(again)
 }
 
 // belongs reports whether a past is that of a claim: its last line "begun" names it.

@@ -161,7 +161,7 @@ func (s *session) restatus(t target, meant func(durable.Stat, *uow.Unit) bool, t
 		return done(spool.ErrChanged)
 	}
 	if line != "" {
-		if err := s.logLine(f, line); err != nil {
+		if err := s.logLines(f, line); err != nil {
 			return done(err)
 		}
 	}

@@ -59,7 +59,7 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	}
 	// Crash window: STATUS new, the line not there. It is only for people.
 	if logged || cut {
-		if err := s.logLine(f, text); err != nil {
+		if err := s.logLines(f, text); err != nil {
 			return done(err)
 		}
 	}
@@ -72,32 +72,33 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	return s.sp.Batch.File(f)
 }
 
-// appendLog adds a line of the monitor's to the log of a UOW that was claimed.
-func (s *session) appendLog(c spool.Claimed, text string) error {
+// appendLog adds lines of the monitor's to the log of a UOW that was claimed.
+func (s *session) appendLog(c spool.Claimed, lines ...string) error {
 	f, err := s.sp.Open("log:open", c)
 	if err != nil {
 		return err
 	}
-	if err := s.logLine(f, text); err != nil {
+	if err := s.logLines(f, lines...); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	return s.sp.Batch.File(f)
 }
 
-// logLine writes a line of the monitor's at the end of a log.
-func (s *session) logLine(f *durable.File, text string) error {
-	return appendLine(f, "---- "+uow.Stamp(s.wall)+" "+text)
+// logLines writes lines of the monitor's at the end of a log.
+func (s *session) logLines(f *durable.File, lines ...string) error {
+	head := "---- " + uow.Stamp(s.wall) + " "
+	return appendText(f, head+strings.Join(lines, "\n"+head)+"\n")
 }
 
-// appendLine writes a line at the end of a file, where runners may write as well. What
-// of it is torn for want of room stays, for bytes of theirs may follow: the next try
-// writes it whole below.
-func appendLine(f *durable.File, line string) error {
+// appendText writes whole lines at the end of a file, where runners may write as well.
+// What of them is torn for want of room stays, for bytes of theirs may follow: the
+// next try writes it whole below.
+func appendText(f *durable.File, text string) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	b := []byte(line + "\n")
+	b := []byte(text)
 	var last [1]byte
 	if st.Size > 0 {
 		if _, err := f.ReadAt(last[:], st.Size-1); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // The lines of the monitor take nothing of what a step writes at the same time.
-func TestAppendLineBeside(t *testing.T) {
+func TestAppendTextBeside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	step, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestAppendLineBeside(t *testing.T) {
 		wrote <- nil
 	}()
 	for range lines {
-		if err := appendLine(f, "---- said"); err != nil {
+		if err := appendText(f, "---- said\n"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -95,6 +96,9 @@ func workloads(rng *rand.Rand) (all []cutWork) {
 			add(tr.Name, tr.Units, variants[[]int{0, 2, 4}[i%3]])
 			add(tr.Name, tr.Units, variants[5])
 			add(tr.Name, tr.Units, variants[i%2], 20+rng.IntN(60))
+			for range 8 / len(list) { // what the last monitor left in memory
+				add(tr.Name, tr.Units, variants[1], 70+rng.IntN(30))
+			}
 		}
 		return all
 	}
@@ -241,11 +245,16 @@ func (b *cuts) recordRecovery(t *world.Trial, s *cutState) *recorded {
 // log.
 func (b *cuts) work(x *world.World, w cutWork, nth int, fault string) {
 	boot := filepath.Join(b.dir, fmt.Sprint("boot-", nth))
-	// Several that work at once may see the same boot: none of them half of its id.
+	// Several that work at once may see the same boot: none of them half of its id, and
+	// none another file in its place, which can't be mounted then.
 	f, err := os.CreateTemp(b.dir, "boot")
 	if err == nil {
 		_, err = fmt.Fprintf(f, "a0e1c2d3-0000-4000-8000-%012d\n", nth)
-		err = errors.Join(err, f.Chmod(0o644), f.Close(), os.Rename(f.Name(), boot))
+		err = errors.Join(err, f.Chmod(0o644), f.Close())
+		if e := os.Link(f.Name(), boot); !errors.Is(e, fs.ErrExist) {
+			err = errors.Join(err, e)
+		}
+		err = errors.Join(err, os.Remove(f.Name()))
 	}
 	if err != nil {
 		x.T.Fatal(err)

@@ -15,6 +15,8 @@ var (
 	powerCuts     = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes"}
 	powerCutFlows = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^flow$"}
 	powerCutBack  = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^restored$"}
+	powerCutPast  = suite{"test/crash", "^TestPowerCut$", "CRASH_HUNT=yes CRASH_ONLY=^flow.that.fails$"}
+	cleansUp      = suite{"test/crash", "^TestKillBoth$", "CRASH=change CRASH_ONLY=^clean-up"}
 	blocks        = suite{"test/crash", "^TestBlockStates$/^ext4$", "CRASH=change"}
 	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}
 	killed        = suite{"test/crash", "^TestKillMonitor$", ""}

@@ -38,7 +38,13 @@ var rounds = []mutant{
 	if err == nil {
 		s.fault(s.sp.ClearUp())
 	}
-	s.timer = false`}},
+	s.timer = false`}, {"internal/monitor/finish.go", `			s.onceTold = append(s.onceTold, func() { s.sp.DropLater(j.Claimed) })
+		}
+	})`, `		}
+	})
+	if j.to.Ended() {
+		s.sp.DropLater(j.Claimed)
+	}`}},
 		[]suite{killedDone},
 	},
 	{
@@ -117,6 +123,16 @@ var runs = []mutant{
 		[]suite{badBlocks, powerCut, powerCuts},
 	},
 	{
+		"a past is believed as it is in memory", "fsync before believing (9, 11)",
+		[]edit{{"internal/monitor/past.go", `err = s.gonePast(s.settlePast(f, good))`, `err = nil`}},
+		[]suite{powerCutPast},
+	},
+	{
+		"clean-ups are forgotten", "what a message asked for is done (19, 6-flows)",
+		[]edit{{"internal/monitor/cleanup.go", `!f.Asked() || f.Cleanups() == 0`, `!f.Asked() || f.Cleanups() >= 0`}},
+		[]suite{cleansUp},
+	},
+	{
 		"an end is not told after all", "told at least once: a crash between the commit and the telling (24)",
 		[]edit{{"internal/monitor/recover.go", `	s.journal.Tell(ev)
 	s.say("recovered", place.Name, "had ended`, `	s.say("recovered", place.Name, "had ended`}},
@@ -143,13 +159,13 @@ var runs = []mutant{
 	},
 	{
 		"second run in silence", "no second run without a word (must never happen 2)",
-		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j.Claimed, j.notices[0]); err == nil {`, `		if true {`}},
+		[]edit{{"internal/monitor/launch.go", `		if err = s.appendLog(j.Claimed, j.notices[:n]...); err == nil {`, `		if true {`}},
 		[]suite{killed, runnerKilled},
 	},
 	{
 		"lines at the end that was seen", "the log loses nothing of what is appended to it",
 		[]edit{{"internal/monitor/write.go", `f.Append("log:write", b)`, `f.WriteAt("log:write", b, st.Size)`}},
-		[]suite{{"internal/monitor", "^TestAppendLineBeside$", ""}},
+		[]suite{{"internal/monitor", "^TestAppendTextBeside$", ""}},
 	},
 	{
 		"tree is left alone", "the tree is killed, then it is interrupted (15)",

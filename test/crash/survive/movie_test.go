@@ -29,6 +29,7 @@ func nightOf(text string) (n night) {
 		}
 		slices.Sort(*list)
 	}
+	n.done = slices.Compact(n.done) // a crash may have it said again, and never not at all
 	return n
 }
 
