@@ -21,7 +21,6 @@ var (
 	clients       = suite{"test/crash", "^TestClients$|^TestWaitSyncs$|^TestSubmitSyncs$", ""}
 	killed        = suite{"test/crash", "^TestKillMonitor$", ""}
 	killedDone    = suite{"test/crash", "^TestKillMonitor$", "CRASH=change CRASH_ONLY=^done$"}
-	killedTold    = suite{"test/crash", "^TestKillMonitor$", "CRASH=change CRASH_ONLY=^(release|hold|requeue)$"}
 	killedPlain   = suite{"test/crash", "^TestKillMonitorWithoutFlags$", ""}
 	killedRunner  = suite{"test/crash", "^TestKillRunner$", ""}
 	killedBoth    = suite{"test/crash", "^TestKillBoth$", ""}
@@ -36,7 +35,7 @@ var (
 	inALoop       = suite{"test/crash/habits", "^TestReplacedInALoop$", ""}
 	hardPlaces    = suite{"test/crash/reads", "^TestHardPlaces$", ""}
 	replaced      = suite{"test/crash/reads", "^TestReplacedWhileWritten$", ""}
-	readsKilled   = suite{"test/crash/reads", "^TestKilledAtEachOperation$", ""}
+	readsKilled   = suite{"test/crash/reads", "^TestKilledAtEachOperation$", "CRASH=change"}
 	badBlocks     = suite{"test/crash/trouble", "^TestBadBlocks$", ""}
 	trouble       = suite{"test/crash/trouble", "^TestTroublePasses$", ""}
 )

@@ -28,7 +28,7 @@ var reads = []mutant{
 		s.obey(l)`, `	s.fault(s.messagesDone())
 	for _, l := range lines {
 		s.obey(l)`}},
-		[]suite{readsKilled, killedTold},
+		[]suite{readsKilled},
 	},
 	{
 		"cut without a lease", "cut in place under a write lease (19)",
