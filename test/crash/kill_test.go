@@ -83,7 +83,7 @@ func killMonitor(t *testing.T, with string) {
 	c := &campaign{t: t, width: 8}
 	for _, key := range slices.Sorted(maps.Keys(k.pairs)) {
 		p := k.pairs[key]
-		if with == "" && chosen(world.Pick[uint32](40, 1, 1), key) || with != "" && chosen(world.Pick[uint32](40, 4, 1), key) {
+		if with == "" && chosen(world.Pick[uint32](40, 2, 1), key) || with != "" && chosen(world.Pick[uint32](40, 8, 1), key) {
 			c.add(attack{of: p.first.of, plans: []string{p.first.plans[0], fmt.Sprint(with, "kill:", p.second.N)}}, nil)
 		}
 	}

@@ -25,7 +25,8 @@ import (
 // there, and for each file what became of its bytes. Equal states are judged once:
 // see shape.
 func TestPowerCut(t *testing.T) {
-	seed := world.Pick(1, uint64(time.Now().UnixNano()), uint64(time.Now().UnixNano()))
+	// What every change must survive is the same for each; CRASH_SEED has others drawn.
+	seed := world.Pick(1, 1, uint64(time.Now().UnixNano()))
 	if s, err := strconv.ParseUint(os.Getenv("CRASH_SEED"), 10, 64); err == nil {
 		seed = s
 	}
@@ -43,10 +44,10 @@ func TestPowerCut(t *testing.T) {
 		b.drawJournalled(min(3_000, 300*len(work)))
 		return
 	}
-	b.drawJournalled(world.Pick(120, 8_700, 100_000))
-	b.cutRecoveries(world.Pick(3, 60, 400), world.Pick(20, 1_500, 15_000))
+	b.drawJournalled(world.Pick(120, 8_600, 100_000))
+	b.cutRecoveries(world.Pick(3, 60, 400), world.Pick(20, 1_450, 15_000))
 	var strict string
-	if n := world.Pick(0, 400, 4_000); n > 0 {
+	if n := world.Pick(0, 150, 4_000); n > 0 {
 		strict = b.drawStrict(n)
 	}
 	world.Figures(t, "power cut, journalled: %d distinct states (%d of them cuts of a recovery), %d judged, %d violations; %d workloads recorded in %v, %v in all",
