@@ -69,7 +69,6 @@ type job struct {
 	decided *run.End // of the command that decided
 	work    *work
 	works   map[int]*work // of steps in a try
-	aside   int           // how many of them could not be cleared
 }
 
 func (s *session) become(j *job, to state) {

@@ -116,11 +116,15 @@ func (s *session) workFor(c *command) (*work, error) {
 	if err == nil || durable.Passing(err) {
 		return w, err
 	}
-	// A try before this one left what can't be removed: set aside.
+	// A try before this one left what can't be removed: set aside. A step's directory
+	// has one name always: the next monitor looks there for what a command added.
 	s.fault(err)
 	if w != j.work {
+		if err := j.work.dir.Replace("work:aside", stepDir(c.Step), j.work.dir, freshWork()); err != nil {
+			return nil, err
+		}
 		delete(j.works, c.Step)
-		j.aside++
+		s.fault(w.dir.Close())
 		return s.workOf(c)
 	}
 	s.fault(w.dir.Close())
@@ -168,7 +172,7 @@ func (s *session) workOf(c *command) (*work, error) {
 	if w := j.works[c.Step]; w != nil {
 		return w, nil
 	}
-	name := j.stepDir(c.Step)
+	name := stepDir(c.Step)
 	if err := j.work.dir.Mkdir("work:mkdir", name, 0o755); err != nil {
 		return nil, err
 	}
@@ -190,14 +194,7 @@ func (s *session) workOf(c *command) (*work, error) {
 	return w, nil
 }
 
-// stepDir is the name of a step's directory: another one where one was set aside.
-func (j *job) stepDir(step int) string {
-	name := "s" + strconv.Itoa(step+1)
-	if j.aside > 0 {
-		name += "-" + strconv.Itoa(j.aside)
-	}
-	return name
-}
+func stepDir(step int) string { return "s" + strconv.Itoa(step+1) }
 
 // releaseStep removes the directory of a step's try that is over.
 func (s *session) releaseStep(j *job, step int) {
@@ -207,7 +204,7 @@ func (s *session) releaseStep(j *job, step int) {
 	}
 	delete(j.works, step)
 	s.fault(w.dir.Close())
-	s.fault(j.work.dir.RemoveAll("work:remove", j.stepDir(step)))
+	s.fault(j.work.dir.RemoveAll("work:remove", stepDir(step)))
 }
 
 // releaseWork takes back the work directory of a job that left its slot. again: it
