@@ -156,15 +156,12 @@ func BenchmarkDrain(b *testing.B) {
 			const jobs = 1000
 			var took time.Duration
 			for b.Loop() {
-				d := start(b, "slots = "+strconv.Itoa(slots)+"\n", paused)
-				for i := range jobs {
-					d.drop(fmt.Sprintf("job%04d", i), "true")
-				}
-				d.until("acceptance", func() bool { return d.count("monitor_events", `"event":"accepted"`) == jobs })
-				began := time.Now()
-				d.send("RESUME")
-				d.until("the end", func() bool { return d.entries("done-q") == jobs+1 }) // and a README
-				took += time.Since(began)
+				took += release(b, slots, func(d *daemon) int {
+					for i := range jobs {
+						d.drop(fmt.Sprintf("job%04d", i), "true")
+					}
+					return jobs
+				})
 			}
 			b.ReportMetric(float64(jobs*b.N)/took.Seconds(), "jobs/s")
 		})

@@ -10,6 +10,8 @@ import (
 	"strings"
 )
 
+const unclear = "a crash left it unclear whether this was acted upon; it is acted upon again"
+
 // account is what became of the messages, by what was said of them.
 type account struct {
 	acted     int      // times that any was acted upon
@@ -24,7 +26,8 @@ type account struct {
 }
 
 var (
-	answer = regexp.MustCompile(`^\S+  answer    #([a-z]+)(\d+)-(\d+) (not paused|not understood: .*|a crash left it unclear whether this was acted upon; it is acted upon again)$`)
+	answer = regexp.MustCompile(`^\S+  answer    #([a-z]+)(\d+)-(\d+) (not paused|not understood: .*|` + unclear + `)$`)
+	begun  = regexp.MustCompile(`^\S+  answer    #[a-z]+\d+-\d+ (.*)$`)
 	told   = regexp.MustCompile(`"event":"message","reason":"(?:RESUME|resume) #([a-z]+)(\d+)-(\d+)"`)
 )
 
@@ -45,6 +48,7 @@ func (d *daemon) account(kind string, shells, lines int) (a account) {
 		if m == nil {
 			switch word := bytes.Fields(line); {
 			case len(word) < 2 || bytes.Contains(line, []byte(" #end")):
+			case string(word[1]) == "answer" && torn(line):
 			case string(word[1]) == "answer":
 				a.foreign = append(a.foreign, string(line))
 			case string(word[1]) == "trouble":
@@ -90,6 +94,13 @@ func (d *daemon) account(kind string, shells, lines int) (a account) {
 		}
 	}
 	return a
+}
+
+// torn is an answer that a kill cut off in the middle of its write, at the end of a
+// page: it counts as none, and the message is acted upon again.
+func torn(line []byte) bool {
+	m := begun.FindSubmatch(line)
+	return m != nil && (strings.HasPrefix("not paused", string(m[1])) || strings.HasPrefix(unclear, string(m[1])))
 }
 
 func (d *daemon) lines(name string, each func(line []byte)) {

@@ -65,7 +65,9 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 		case d.Refused && x.There("fail-q", u.Name) && strings.Contains(x.mustText(u), "\nfail: timed out"):
 			units[i].End, units[i].Status = "fail-q", "fail: timed out"
 		case x.There(u.End, u.Name):
-			units[i].Runs = min(ran[u.Name], units[i].Runs)
+			// Who was interrupted may have asked for it once more: each time stands there.
+			asked := 1 + strings.Count(x.mustText(u), " put back into ")
+			units[i].Runs = min(ran[u.Name], max(units[i].Runs, asked))
 		case strings.Contains(u.Text, `test -e "$W/fixed"`) && x.There("error-q", u.Name): // nobody asked for more
 			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: step ", min(ran[u.Name], u.Runs)
 		case x.There(u.Drop, u.Name):
