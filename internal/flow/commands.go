@@ -221,7 +221,7 @@ func (f *Flow) apply(i int, rec Record) {
 		st.first = rec.Seq
 	}
 	st.outcome, st.text, st.said = rec.Outcome, rec.Text, rec.Said
-	if rec.To.inTry() {
+	if rec.To.InTry() {
 		f.turn(i, rec.To, rec.Text)
 		st.mid, st.phase = true, phaseOf(rec.To)
 		f.pending.push(int32(i))

@@ -80,7 +80,7 @@ func (f *Flow) settle() {
 			st.try-- // the last one there was
 			f.turn(i, Failed, st.text)
 			f.failures = append(f.failures, int32(i))
-		case st.state.inTry():
+		case st.state.InTry():
 			st.mid, st.phase, st.text = false, "", "" // it is not its last command that ended it
 			f.turn(i, Cancelled, "")
 		}

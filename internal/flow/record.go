@@ -44,7 +44,7 @@ type Record struct {
 
 // Repeats reports whether the command that ended, or what decides in its place, comes
 // once more because it was interrupted.
-func (r Record) Repeats() bool { return r.Cause == Interrupted && r.To.inTry() }
+func (r Record) Repeats() bool { return r.Cause == Interrupted && r.To.InTry() }
 
 // DamageError is a past that can't be read although more stands behind the place.
 type DamageError struct {

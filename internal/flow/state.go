@@ -45,7 +45,8 @@ func StateNamed(name string) (State, bool) {
 // Final reports whether nothing follows on it.
 func (s State) Final() bool { return s >= Succeeded }
 
-func (s State) inTry() bool { return s == Checking || s == Running || s == Rechecking }
+// InTry tells that a try of the step has begun and is not over.
+func (s State) InTry() bool { return s == Checking || s == Running || s == Rechecking }
 
 // The one table of transitions.
 var transitions = [stateCount][]State{
@@ -109,10 +110,10 @@ func (f *Flow) turn(i int, to State, text string) {
 		f.counts[st.state]--
 		f.counts[to]++
 	}
-	if st.state.inTry() {
+	if st.state.InTry() {
 		f.active--
 	}
-	if to.inTry() {
+	if to.InTry() {
 		f.active++
 	}
 	st.state = to

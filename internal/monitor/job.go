@@ -69,6 +69,7 @@ type job struct {
 	decided *run.End // of the command that decided
 	work    *work
 	works   map[int]*work // of steps in a try
+	idle    []string      // directories of tries that are over
 }
 
 func (s *session) become(j *job, to state) {

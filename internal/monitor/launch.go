@@ -175,6 +175,8 @@ func (s *session) settledDown(j *job) bool {
 	if err != nil {
 		s.fault(err)
 		s.later(2 * time.Second)
+	} else if ended := j.past.take(); len(ended) > 0 {
+		s.tells = append(s.tells, func() { s.triesOver(j, ended) })
 	}
 	return err == nil
 }

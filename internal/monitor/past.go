@@ -30,6 +30,7 @@ type past struct {
 	begun   time.Time
 	queue   []flow.Record // not written yet
 	waiting []*command    // whose ends those tell
+	covered []*command    // whose ends are written, for the next commit
 }
 
 func pastName(ino uint64) string { return "u" + strconv.FormatUint(ino, 10) }
@@ -64,12 +65,20 @@ func (p *past) flush(batch *durable.Batch) error {
 	for _, c := range p.waiting {
 		c.witness = false
 	}
-	p.waiting = nil
+	p.covered, p.waiting = append(p.covered, p.waiting...), nil
 	f, err := p.file.Dup()
 	if err != nil {
 		return err
 	}
 	return batch.File(f)
+}
+
+// take hands out whose ends the next commit has on disk.
+func (p *past) take() (ended []*command) {
+	if p != nil {
+		ended, p.covered = p.covered, nil
+	}
+	return ended
 }
 
 func (p *past) close() {

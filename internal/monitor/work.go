@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"errors"
+	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -102,15 +104,18 @@ func (s *session) workFor(c *command) (*work, error) {
 			return nil, err
 		}
 	}
+	first := c.Phase == flow.Begin(j.plan.Node(c.Step).Step, c.Try).Phase || c.Phase == flow.Cleanup
+	if first {
+		s.lendStep(j, c.Step)
+	}
 	w, err := s.workOf(c)
 	if err != nil {
 		return nil, err
 	}
-	first := c.Phase == flow.Begin(j.plan.Node(c.Step).Step, c.Try).Phase
 	switch {
-	case w != j.work && (first || c.Phase == flow.Cleanup):
+	case w != j.work && first:
 		err = w.clear(false)
-	case first:
+	case first && c.Phase != flow.Cleanup:
 		err = w.clear(c.Try == 1)
 	}
 	if err == nil || durable.Passing(err) {
@@ -196,7 +201,8 @@ func (s *session) workOf(c *command) (*work, error) {
 
 func stepDir(step int) string { return "s" + strconv.Itoa(step+1) }
 
-// releaseStep removes the directory of a step's try that is over.
+// releaseStep lets go of the directory of a step's try that is over, and on disk: the
+// next try of any step gets it, for new ones cost a small command more than its commit.
 func (s *session) releaseStep(j *job, step int) {
 	w := j.works[step]
 	if w == nil {
@@ -204,7 +210,36 @@ func (s *session) releaseStep(j *job, step int) {
 	}
 	delete(j.works, step)
 	s.fault(w.dir.Close())
-	s.fault(j.work.dir.RemoveAll("work:remove", stepDir(step)))
+	j.idle = append(j.idle, stepDir(step))
+}
+
+// lendStep gives a step that begins a try a directory that nobody needs any more. It
+// is cleared as any that is found there.
+func (s *session) lendStep(j *job, step int) {
+	name := stepDir(step)
+	if j.works[step] != nil || len(j.idle) == 0 {
+		return
+	}
+	if i := slices.Index(j.idle, name); i >= 0 {
+		j.idle = slices.Delete(j.idle, i, i+1)
+		return
+	}
+	last := len(j.idle) - 1
+	err := j.work.dir.Move("work:lend", j.idle[last], j.work.dir, name)
+	if !errors.Is(err, fs.ErrExist) {
+		s.fault(err)
+		j.idle = j.idle[:last]
+	}
+}
+
+// triesOver lets go of the directories of tries whose ends are on disk.
+func (s *session) triesOver(j *job, ended []*command) {
+	for _, c := range ended {
+		out := func(o *command) bool { return o.Step == c.Step }
+		if !j.flow.Standing(c.Step).State.InTry() && !slices.ContainsFunc(j.commands, out) {
+			s.releaseStep(j, c.Step)
+		}
+	}
 }
 
 // releaseWork takes back the work directory of a job that left its slot. again: it
@@ -212,6 +247,9 @@ func (s *session) releaseStep(j *job, step int) {
 func (s *session) releaseWork(j *job, again, kept bool) {
 	for step := range j.works {
 		s.releaseStep(j, step)
+	}
+	for _, name := range j.idle {
+		s.fault(j.work.dir.RemoveAll("work:remove", name))
 	}
 	if j.work == nil {
 		if !again && !kept && keepsWork(j) {
