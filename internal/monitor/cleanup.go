@@ -142,25 +142,33 @@ func (s *session) cleansOn(c spool.Claimed, at spool.Place, u *uow.Unit, list []
 	if !u.Ended() || !u.DeferCleanup {
 		return false, nil
 	}
-	records, err := s.readPast(c.Ino)
-	if err != nil {
-		if pastLost(err) {
-			err = nil
-		}
-		return false, err
-	}
 	c.At, c.Name = at.Queue, at.Name
 	j := s.newJob(c, u)
-	if _, mine := belongs(records, c); !mine {
-		return false, nil
+	records, err := s.readPast(c.Ino)
+	var f *flow.Flow
+	if err == nil {
+		if _, mine := belongs(records, c); !mine {
+			return false, nil
+		}
+		f, err = flow.Restore(j.plan, records)
 	}
-	if f, err := flow.Restore(j.plan, records); err != nil || !f.Asked() || f.Cleanups() == 0 {
-		return false, nil //nolint:nilerr // a past that is not of these steps tells of nothing to clean
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case pastLost(err): // what is to be cleaned is not known any more
+		s.fault(err)
+		return false, nil
+	case err != nil:
+		return false, err
+	case !f.Asked() || f.Cleanups() == 0:
+		return false, nil
 	}
 	j.unstarted, j.afterwards = true, true
 	s.enter(j)
-	err = s.resumeFlow(j, list)
+	if err := s.resumeFlow(j, list); err != nil {
+		return true, err
+	}
 	j.to = at.Queue
 	s.recovered(j.UOW, "its clean-ups, asked for by message, go on")
-	return true, err
+	return true, nil
 }

@@ -169,13 +169,15 @@ func (s *session) settledDown(j *job) bool {
 			j.notices = j.notices[n:]
 		}
 	}
+	var ended []*command
 	if err == nil {
-		err = j.past.flush(s.sp.Batch)
+		ended, err = j.past.flush(s.sp.Batch)
 	}
 	if err != nil {
 		s.fault(err)
 		s.later(2 * time.Second)
-	} else if ended := j.past.take(); len(ended) > 0 {
+	}
+	if len(ended) > 0 {
 		s.tells = append(s.tells, func() { s.triesOver(j, ended) })
 	}
 	return err == nil

@@ -30,7 +30,6 @@ type past struct {
 	begun   time.Time
 	queue   []flow.Record // not written yet
 	waiting []*command    // whose ends those tell
-	covered []*command    // whose ends are written, for the next commit
 }
 
 func pastName(ino uint64) string { return "u" + strconv.FormatUint(ino, 10) }
@@ -48,37 +47,37 @@ func (p *past) covers(c *command) { p.waiting = append(p.waiting, c) }
 // owes reports whether something is still to be written.
 func (p *past) owes() bool { return p != nil && len(p.queue) > 0 }
 
-// flush appends what is to be written, all or nothing, for the batch to sync.
-func (p *past) flush(batch *durable.Batch) error {
+// flush appends what is to be written, all or nothing, for the batch to sync. It
+// returns the commands whose ends that tells.
+func (p *past) flush(batch *durable.Batch) (told []*command, err error) {
 	if !p.owes() {
-		return nil
+		return nil, nil
 	}
 	var b []byte
 	for _, r := range p.queue {
 		b = r.Append(b)
 	}
 	if _, err := p.file.WriteAt("flow:append", b, p.size); err != nil {
-		return errors.Join(err, p.file.Truncate("flow:undo", p.size))
+		return nil, errors.Join(err, p.file.Truncate("flow:undo", p.size))
+	}
+	if err := cover(p.file, batch); err != nil {
+		return nil, err // written there once more
 	}
 	p.size += int64(len(b))
-	p.queue = nil
-	for _, c := range p.waiting {
+	told, p.waiting, p.queue = p.waiting, nil, nil
+	for _, c := range told {
 		c.witness = false
 	}
-	p.covered, p.waiting = append(p.covered, p.waiting...), nil
-	f, err := p.file.Dup()
+	return told, nil
+}
+
+// cover has the next commit sync a past that stays open.
+func cover(f *durable.File, batch *durable.Batch) error {
+	again, err := f.Dup()
 	if err != nil {
 		return err
 	}
-	return batch.File(f)
-}
-
-// take hands out whose ends the next commit has on disk.
-func (p *past) take() (ended []*command) {
-	if p != nil {
-		ended, p.covered = p.covered, nil
-	}
-	return ended
+	return batch.File(again)
 }
 
 func (p *past) close() {
@@ -116,11 +115,7 @@ func (s *session) settlePast(f *durable.File, size int64) error {
 	if err := copyOver(f, 0, size); err != nil {
 		return err
 	}
-	again, err := f.Dup()
-	if err != nil {
-		return err
-	}
-	return s.sp.Batch.File(again)
+	return cover(f, s.sp.Batch)
 }
 
 // belongs reports whether a past is that of a claim: its last line "begun" names it.

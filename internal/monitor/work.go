@@ -104,8 +104,9 @@ func (s *session) workFor(c *command) (*work, error) {
 			return nil, err
 		}
 	}
-	first := c.Phase == flow.Begin(j.plan.Node(c.Step).Step, c.Try).Phase || c.Phase == flow.Cleanup
-	if first {
+	first := c.Phase == flow.Begin(j.plan.Node(c.Step).Step, c.Try).Phase
+	afresh := first || c.Phase == flow.Cleanup
+	if afresh {
 		s.lendStep(j, c.Step)
 	}
 	w, err := s.workOf(c)
@@ -113,9 +114,9 @@ func (s *session) workFor(c *command) (*work, error) {
 		return nil, err
 	}
 	switch {
-	case w != j.work && first:
+	case w != j.work && afresh:
 		err = w.clear(false)
-	case first && c.Phase != flow.Cleanup:
+	case first:
 		err = w.clear(c.Try == 1)
 	}
 	if err == nil || durable.Passing(err) {
@@ -224,8 +225,9 @@ func (s *session) lendStep(j *job, step int) {
 		j.idle = slices.Delete(j.idle, i, i+1)
 		return
 	}
+	// Plainly, as all file systems can: what is there already is not empty.
 	last := len(j.idle) - 1
-	err := j.work.dir.Move("work:lend", j.idle[last], j.work.dir, name)
+	err := j.work.dir.Replace("work:lend", j.idle[last], j.work.dir, name)
 	if !errors.Is(err, fs.ErrExist) {
 		s.fault(err)
 		j.idle = j.idle[:last]

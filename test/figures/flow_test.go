@@ -2,8 +2,6 @@ package figures
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,26 +19,14 @@ func BenchmarkFlow(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			var alone, flow time.Duration
 			for b.Loop() {
-				alone += release(b, c.slots, func(d *daemon) int {
-					for i := range steps {
-						d.drop(fmt.Sprintf("job%04d", i), "true")
-					}
-					return steps
-				})
-				flow += release(b, 1, func(d *daemon) int {
+				alone += release(b, c.slots, steps, func(d *daemon) { d.noops(steps) })
+				flow += release(b, 1, 1, func(d *daemon) {
 					var text strings.Builder
-					fmt.Fprintf(&text, "==== UNIT OF WORK\nPARALLEL :: %d\n", c.slots)
+					fmt.Fprintf(&text, "PARALLEL :: %d\n", c.slots)
 					for i := range steps {
 						fmt.Fprintf(&text, "==== STEP s%d\n%sCOMMAND :: true\n", i, c.each)
 					}
-					tmp := filepath.Join(d.root, ".flow")
-					if err := os.WriteFile(tmp, []byte(text.String()), 0o644); err != nil {
-						b.Fatal(err)
-					}
-					if err := os.Rename(tmp, filepath.Join(d.root, "wait-q", "flow")); err != nil {
-						b.Fatal(err)
-					}
-					return 1
+					d.put("flow", text.String())
 				})
 			}
 			b.ReportMetric(float64(steps*b.N)/alone.Seconds(), "UOWs/s")
@@ -50,10 +36,17 @@ func BenchmarkFlow(b *testing.B) {
 	}
 }
 
-// release is how long a monitor takes for what was put there while it was paused.
-func release(b *testing.B, slots int, put func(d *daemon) (jobs int)) time.Duration {
+func (d *daemon) noops(n int) {
+	d.b.Helper()
+	for i := range n {
+		d.drop(fmt.Sprintf("job%04d", i), "true")
+	}
+}
+
+// release is how long a monitor takes for UOWs that were put there while it was paused.
+func release(b *testing.B, slots, jobs int, put func(d *daemon)) time.Duration {
 	d := start(b, fmt.Sprintf("slots = %d\n", slots), paused)
-	jobs := put(d)
+	put(d)
 	d.until("acceptance", func() bool { return d.count("monitor_events", `"event":"accepted"`) == jobs })
 	began := time.Now()
 	d.send("RESUME")

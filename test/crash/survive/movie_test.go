@@ -29,7 +29,6 @@ func nightOf(text string) (n night) {
 		}
 		slices.Sort(*list)
 	}
-	n.done = slices.Compact(n.done) // a crash may have it said again, and never not at all
 	return n
 }
 
@@ -85,7 +84,9 @@ func TestMovieNight(t *testing.T) {
 	for i := range nights {
 		name := fmt.Sprint("night-", i)
 		text := end(name)
-		if got := nightOf(text); !slices.Equal(got.runs, want.runs) || !slices.Equal(got.context, want.context) || !slices.Equal(got.done, want.done) {
+		got := nightOf(text)
+		got.done = slices.Compact(got.done) // a crash may have it said again, and never not at all
+		if !slices.Equal(got.runs, want.runs) || !slices.Equal(got.context, want.context) || !slices.Equal(got.done, want.done) {
 			t.Errorf("%s: %d runs, %d successes, context %q; want %d, %d, %q\n%s", name, len(got.runs), len(got.done), got.context, len(want.runs), len(want.done), want.context, text)
 		}
 		if !strings.Contains(text, "\ndone: 19 done, 1 failed ") {

@@ -66,8 +66,11 @@ func (x *World) Expect(units []Unit, d Disturbed) []Unit {
 			units[i].End, units[i].Status = "fail-q", "fail: timed out"
 		case x.There(u.End, u.Name):
 			// Who was interrupted may have asked for it once more: each time stands there.
-			asked := 1 + strings.Count(x.mustText(u), " put back into ")
-			units[i].Runs = min(ran[u.Name], max(units[i].Runs, asked))
+			most := units[i].Runs
+			if d.Interrupted {
+				most = max(most, 1+strings.Count(x.mustText(u), " put back into "))
+			}
+			units[i].Runs = min(ran[u.Name], most)
 		case strings.Contains(u.Text, `test -e "$W/fixed"`) && x.There("error-q", u.Name): // nobody asked for more
 			units[i].End, units[i].Status, units[i].Runs = "error-q", "error: step ", min(ran[u.Name], u.Runs)
 		case x.There(u.Drop, u.Name):
