@@ -1,9 +1,11 @@
 package monitor
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 
@@ -80,6 +82,44 @@ func cutZeros(f *durable.File, size int64) (int64, error) {
 	return end, f.Truncate("recover:truncate", end)
 }
 
+// mendTorn makes blanks of what is missing within the last lines of the monitor's: a
+// power cut may leave a sector of them without the one before it. What a run
+// wrote is not touched: its runner's line stands behind it, or nothing does.
+func mendTorn(f *durable.File, size int64) error {
+	b := make([]byte, min(size, 2*maxNotices))
+	from := size - int64(len(b))
+	if _, err := f.ReadAt(b, from); err != nil {
+		return err
+	}
+	for end := len(b); ; {
+		part := b[bytes.LastIndexByte(b[:end], 0)+1 : end]
+		lines := bytes.SplitAfter(part, []byte("\n"))
+		if end == len(b) {
+			lines = append(lines, nil) // its last line is whole
+		}
+		for i, line := range lines {
+			if i > 0 && i < len(lines)-1 && len(line) > 0 && !unsynced.Match(line) {
+				return nil
+			}
+		}
+		if end -= len(part); end == 0 || (from+int64(end))%sector != 0 {
+			return nil
+		}
+		n := len(b[:end]) - len(bytes.TrimRight(b[:end], "\x00"))
+		blank := append(bytes.Repeat([]byte(" "), n-1), '\n')
+		if _, err := f.WriteAt("recover:mend", blank, from+int64(end-n)); err != nil {
+			return err
+		}
+		end -= n
+	}
+}
+
+// unsynced are the lines that the monitor writes of a step and of the end.
+var unsynced = regexp.MustCompile(`^---- \S+Z (?:\[[^\]]+\] \S+ → |done: |error: |fail: )`)
+
+// sector is what a disk writes whole or not at all.
+const sector = 512
+
 // After a sync that failed the kernel takes the pages for written, and the next sync
 // that succeeds says nothing of them. So what recovery is going to believe is
 // written once more, and covered by the commit that recovery ends with: who ended
@@ -110,7 +150,9 @@ func (s *session) rewrite(c spool.Claimed) error {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Regular() && s.wentDown {
-		st.Size, err = cutZeros(f, st.Size)
+		if st.Size, err = cutZeros(f, st.Size); err == nil {
+			err = mendTorn(f, st.Size)
+		}
 	}
 	if err == nil && st.Regular() {
 		head := min(st.Size, rewriteHead)

@@ -23,6 +23,7 @@ var rare = map[string]string{
 var unmet = map[string]string{
 	"clear:keep":       "a file that was saved in the microseconds of an exchange in which the monitor died: internal/spool puts one there",
 	"recover:status":   "only after a power cut: TestPowerCut cuts its recoveries as well",
+	"recover:mend":     "only after a power cut: TestPowerCut cuts its recoveries as well",
 	"recover:truncate": "only after a power cut: TestPowerCut cuts its recoveries as well",
 	"work:aside":       "a file that can't be removed: a script of cmd/monitor makes one immutable",
 }
