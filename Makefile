@@ -15,7 +15,7 @@ LINT_AT = v2.15.0
 # Tests that try more when they are told to by CRASH (test/crash/world).
 CRASHES = ./test/crash/... ./internal/messages ./internal/spool
 
-.PHONY: help build run test crash torture mutants check bench fuzz install clean packages
+.PHONY: help build run test crash torture mutants check bench gobench fuzz install clean packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +50,11 @@ check: ## what CI checks besides the tests: format, vet, linters, tidy modules
 	$(LINTER) run ./...
 	@if [ -n "$$CI" ] && [ -n "$$(git status --porcelain)" ]; then git status --porcelain; echo "the tree is not clean"; exit 1; fi
 
-bench: build ## figures: launches, latency, memory, idle CPU
+bench: ## figures of this project, its peers and the machine, in one run (BENCH=flags; 15 minutes)
+	@./test/packages.sh peers
+	@$(GO) run ./test/bench -doc docs/performance.md $(BENCH)
+
+gobench: ## Go benchmarks of parse, scan, decide, digest
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)

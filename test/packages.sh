@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need of Debian's packages, if it may; otherwise says
 # what is missing. Tests that need a missing one are skipped, and counted.
+# "packages.sh peers" does so for what make bench compares with.
 set -eu
 # package:what tells that it is there
 need='
@@ -16,6 +17,13 @@ systemd:/lib/systemd/systemd
 util-linux:/usr/bin/unshare
 vim:/usr/bin/vim
 xfsprogs:/sbin/mkfs.xfs
+'
+[ "${1-}" != peers ] || need='
+at:/usr/sbin/atd
+beanstalkd:/usr/bin/beanstalkd
+nq:/usr/bin/nq
+parallel:/usr/bin/parallel
+task-spooler:/usr/bin/tsp
 '
 missing=
 for n in $need; do

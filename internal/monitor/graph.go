@@ -1,12 +1,9 @@
 package monitor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
@@ -100,40 +97,18 @@ func drawnByLog(name string, u *uow.Unit, plan *flow.Plan, log io.Reader) (*grap
 // unknown is no state of a flow: the log does not tell it.
 const unknown flow.State = 255
 
-// A step's output stands behind its name; these lines can only be the monitor's.
-var (
-	stepLine = regexp.MustCompile(`^---- \S+Z \[([^\]]+)\] \S+ → (\S+?)(?:: (.*))?$`)
-	anewLine = regexp.MustCompile(`^---- \S+Z put back into `)
-)
-
 // toldBy reads the states of steps from a log: the last of each since the flow began
 // anew.
 func toldBy(plan *flow.Plan, log io.Reader) (map[int]flow.Standing, error) {
 	told := map[int]flow.Standing{}
-	r := bufio.NewReaderSize(log, 64<<10)
-	for {
-		b, err := r.ReadSlice('\n')
-		if line := strings.TrimSuffix(string(b), "\n"); strings.HasPrefix(line, "---- ") {
-			if anewLine.MatchString(line) {
-				clear(told)
-			}
-			if m := stepLine.FindStringSubmatch(line); m != nil {
-				i, known := plan.Index(m[1])
-				if state, is := flow.StateNamed(m[2]); known && is {
-					told[i] = flow.Standing{State: state, Text: m[3]}
-				}
-			}
+	err := readSteps(log, func(l stepLine) {
+		if l.anew {
+			clear(told)
+		} else if i, known := plan.Index(l.step); known {
+			told[i] = flow.Standing{State: l.to, Text: l.text}
 		}
-		for errors.Is(err, bufio.ErrBufferFull) { // a long line is none of these
-			_, err = r.ReadSlice('\n')
-		}
-		if err == io.EOF {
-			return told, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
+	})
+	return told, err
 }
 
 // drawn makes a graph of a plan and how its steps stand.

@@ -47,11 +47,12 @@ type job struct {
 	plan  *flow.Plan
 	flow  *flow.Flow
 
-	commands []*command    // handed out by the flow, until it knows their end
-	last     *command      // of a plain one: it has ended, and nothing but its record tells that yet
-	old      []*run.Record // of runs whose runners are gone: kept until the UOW has left
-	past     *past         // of one with steps; nil for a plain one
-	notices  []string      // to be said in the log before anything more is started
+	commands []*command         // handed out by the flow, until it knows their end
+	last     *command           // of a plain one: it has ended, and nothing but its record tells that yet
+	old      []*run.Record      // of runs whose runners are gone: kept until the UOW has left
+	past     *past              // of one with steps; nil for a plain one
+	notices  []string           // to be said in the log before anything more is started
+	ahead    map[int][]stepLine // what the last monitor had said of steps beyond what their past tells
 
 	claimed    time.Time
 	began      time.Time // the first command of this try, or of the flow

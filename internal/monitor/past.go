@@ -184,7 +184,14 @@ func (s *session) goOn(j *job) (*past, error) {
 		return nil, err
 	}
 	j.flow = f
-	s.changed(j, f.Resume())
+	// What was kept had stood so before, and REQUEUE told that the others wait again.
+	var begun []flow.Change
+	for i := range j.plan.Len() {
+		if st := f.Standing(i); !st.Kept && st.State != flow.Waiting && j.plan.Counted(i) {
+			begun = append(begun, flow.Change{Step: i, From: flow.Waiting, To: st.State, Text: st.Text})
+		}
+	}
+	s.changed(j, append(begun, f.Resume()...))
 	return p, nil
 }
 

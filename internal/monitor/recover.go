@@ -82,6 +82,7 @@ func (s *session) recover() error {
 	s.sp.Until(s.noteBoot)
 	s.fault(s.flush())
 	s.clearUp()
+	s.told = nil
 	return nil
 }
 
@@ -254,31 +255,6 @@ func (s *session) recoverLink(l spool.Second, here []durable.Name, list []found)
 		return s.recoverEdited(c, list)
 	}
 	return s.resume(c, u, list)
-}
-
-// retell tells the end of a UOW that may not have been told.
-func (s *session) retell(c spool.Claimed, place spool.Place, u *uow.Unit) {
-	moved := s.event("moved", place.Name)
-	moved.From, moved.To = s.sp.Name(spool.Executing), s.sp.Name(place.Queue)
-	s.journal.Tell(moved)
-	ev := s.event("ended", place.Name)
-	if u != nil {
-		ev.Outcome, ev.Reason = u.Status.Kind, u.Status.Text
-	}
-	s.journal.Tell(ev)
-	s.say("recovered", place.Name, "had ended when the last monitor did: "+ev.Reason+", in "+moved.To)
-}
-
-// retellAccepted tells of an acceptance in the round in which it was claimed, if
-// that round was never told of.
-func (s *session) retellAccepted(j *job) {
-	st, err := s.sp.Run.Stat(j.Link())
-	if err != nil || st.Mtime != durable.Nanos(j.unit.Enqueued)+int64(SubmitMark) {
-		return
-	}
-	ev := s.event("accepted", j.UOW)
-	ev.To = s.sp.Name(j.From)
-	s.journal.Tell(ev)
 }
 
 func (s *session) drop(list []found) {

@@ -54,13 +54,17 @@ func (s *session) requeueFrom(t target, step string) string {
 	if err != nil {
 		return "not done: " + err.Error()
 	}
-	answer, moved := "", false
+	answer, moved, again := "", false, waitAgain(plan, records, kept)
 	err = s.rewritePast(c.Stat.Ino, t.name, kept)
 	if err == nil {
 		begun = true
 		text := uow.Again(1, 1, s.wall, fmt.Sprintf("from step %q; %s", step, was))
 		asRead := func(st durable.Stat, _ *uow.Unit) bool { return st.SameContent(c.Stat) }
-		err = s.restatus(t, asRead, text, fmt.Sprintf("begins again from step %q; it had ended as %s", step, was))
+		lines := []string{fmt.Sprintf("begins again from step %q; it had ended as %s", step, was)}
+		for _, ch := range again {
+			lines = append(lines, changeLine(plan.Node(ch.Step).Name, ch))
+		}
+		err = s.restatus(t, asRead, text, lines)
 	}
 	if err == nil {
 		answer, moved = s.transferred(t, spool.Wait, onlyEnded)
@@ -74,6 +78,9 @@ func (s *session) requeueFrom(t target, step string) string {
 		}
 		return answer
 	}
+	for _, ch := range again {
+		s.tellStep(t.name, plan.Node(ch.Step).Name, ch, 0)
+	}
 	done := 0
 	for _, r := range kept {
 		if r.Outcome == flow.Done {
@@ -81,6 +88,26 @@ func (s *session) requeueFrom(t target, step string) string {
 		}
 	}
 	return answer + fmt.Sprintf(", from step %q: %d steps are kept", step, done)
+}
+
+// waitAgain is what becomes of the steps that had come to an end and are not kept. Of a
+// UOW whose steps were edited meanwhile nobody knows how they stood.
+func waitAgain(plan *flow.Plan, records, kept []flow.Record) (changes []flow.Change) {
+	old, err := flow.Restore(plan, records)
+	if err != nil {
+		return nil
+	}
+	old.Resume()
+	stays := map[string]bool{}
+	for _, r := range kept {
+		stays[r.Step] = r.Outcome == flow.Done
+	}
+	for i := range plan.Len() {
+		if st := old.Standing(i); plan.Counted(i) && !stays[plan.Node(i).Name] && st.State != flow.Waiting {
+			changes = append(changes, flow.Change{Step: i, From: st.State, To: flow.Waiting})
+		}
+	}
+	return changes
 }
 
 // takeBackFrom undoes what was done for REQUEUE ... FROM, now or when that can be done.
@@ -94,7 +121,7 @@ func (s *session) takeBackFrom(t target, ino uint64, was string, records []flow.
 	s.fault(s.sp.Now(func() error {
 		err := s.rewritePast(ino, t.name, records)
 		if err == nil {
-			err = s.restatus(t, ours, was, "")
+			err = s.restatus(t, ours, was, nil)
 		}
 		return trouble(err, spool.ErrChanged) // else it is somebody else's by now
 	}))
@@ -139,9 +166,9 @@ func (s *session) rewritePast(ino uint64, name string, kept []flow.Record) error
 	return s.flows.Replace("flow:rename", next, s.flows, pastName(ino))
 }
 
-// restatus overwrites STATUS in place, and adds a line to the log if there is one: of a
+// restatus overwrites STATUS in place, and adds lines to the log: of a
 // file that is still the one meant.
-func (s *session) restatus(t target, meant func(durable.Stat, *uow.Unit) bool, text, line string) error {
+func (s *session) restatus(t target, meant func(durable.Stat, *uow.Unit) bool, text string, lines []string) error {
 	f, err := s.sp.Dir(t.queue).OpenWrite("finish:open", t.name)
 	if err != nil {
 		return err
@@ -160,8 +187,8 @@ func (s *session) restatus(t target, meant func(durable.Stat, *uow.Unit) bool, t
 	if err != nil || wrong != nil || !meant(st, u) {
 		return done(spool.ErrChanged)
 	}
-	if line != "" {
-		if err := s.logLines(f, line); err != nil {
+	if len(lines) > 0 {
+		if err := s.logLines(f, lines...); err != nil {
 			return done(err)
 		}
 	}

@@ -161,6 +161,9 @@ func (s *session) resumeFlow(j *job, list []found) error {
 	}
 	j.past, j.began = p, p.begun
 	s.limit(j)
+	if err := s.gonePast(s.retellSteps(j)); err != nil {
+		return err
+	}
 	known := map[string]bool{}
 	for _, r := range records {
 		known[r.Run] = true

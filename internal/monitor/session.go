@@ -171,8 +171,9 @@ type session struct {
 	watch      *spool.Watcher
 	account    account
 	boot       string
-	recovering bool // in recover: what the session before said is not said again
-	wentDown   bool // the machine, since a monitor last worked here
+	recovering bool       // in recover: what the session before said is not said again
+	wentDown   bool       // the machine, since a monitor last worked here
+	told       *toldSteps // read once by recovery
 	ids        *run.IDs
 	disk       *disk
 

@@ -27,18 +27,29 @@ func (s *session) changed(j *job, changes []flow.Change) {
 		return
 	}
 	for _, ch := range changes {
-		name := j.plan.Node(ch.Step).Name
-		ev := s.event("step", j.UOW)
-		ev.Step, ev.From, ev.To, ev.Reason = name, ch.From.String(), ch.To.String(), ch.Text
-		ev.Try = j.flow.Standing(ch.Step).Try
-		s.tells = append(s.tells, func() { s.journal.Tell(ev) })
-		line := fmt.Sprintf("[%s] %s → %s", name, ch.From, ch.To)
-		if ch.Text != "" {
-			line += ": " + ch.Text
+		if j.isSaid(ch) {
+			continue
 		}
-		j.notices = append(j.notices, line)
+		step := j.plan.Node(ch.Step).Name
+		s.tellStep(j.UOW, step, ch, j.flow.Standing(ch.Step).Try)
+		j.notices = append(j.notices, changeLine(step, ch))
 	}
 	s.digest.stale = true
+}
+
+// tellStep tells of a change of a step after the commit.
+func (s *session) tellStep(uow, step string, ch flow.Change, try int) {
+	ev := s.event("step", uow)
+	ev.Step, ev.From, ev.To, ev.Reason, ev.Try = step, ch.From.String(), ch.To.String(), ch.Text, try
+	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
+}
+
+func changeLine(step string, ch flow.Change) string {
+	line := fmt.Sprintf("[%s] %s → %s", step, ch.From, ch.To)
+	if ch.Text != "" {
+		line += ": " + ch.Text
+	}
+	return line
 }
 
 // said is a step's command, or job type with its arguments, for STATUS.

@@ -16,6 +16,7 @@ import (
 // rare are the sites that it depends on the moment to meet, and where they are for sure.
 var rare = map[string]string{
 	"accept:keep":  "a file that is replaced twice in the microseconds of an exchange: internal/spool",
+	"work:aside":   "a file that can't be removed: a script of cmd/monitor makes one immutable",
 	"reads:reopen": "monitor_reads may not be written to and then may: internal/messages",
 }
 
@@ -25,7 +26,6 @@ var unmet = map[string]string{
 	"recover:status":   "only after a power cut: TestPowerCut cuts its recoveries as well",
 	"recover:mend":     "only after a power cut: TestPowerCut cuts its recoveries as well",
 	"recover:truncate": "only after a power cut: TestPowerCut cuts its recoveries as well",
-	"work:aside":       "a file that can't be removed: a script of cmd/monitor makes one immutable",
 }
 
 var literal = regexp.MustCompile(`"([a-z][a-z-]*(?: [a-z]+)*:[a-z]+)"`)

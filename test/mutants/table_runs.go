@@ -134,7 +134,7 @@ var runs = []mutant{
 	},
 	{
 		"an end is not told after all", "told at least once: a crash between the commit and the telling (24)",
-		[]edit{{"internal/monitor/recover.go", `	s.journal.Tell(ev)
+		[]edit{{"internal/monitor/retell.go", `	s.journal.Tell(ev)
 	s.say("recovered", place.Name, "had ended`, `	s.say("recovered", place.Name, "had ended`}},
 		[]suite{killed},
 	},

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"simplejobq/internal/messages"
 	"simplejobq/test/crash/world"
 )
 
 var (
 	announcedRun = regexp.MustCompile(`(?m)^---- \S+ (\[\S+\] try \d+(?: of \d+)?(?: check| recheck| cleanup)?: /bin/sh .*)$`)
 	contextLine  = regexp.MustCompile(`(?m)^---- \S+ (context .*)$`)
+	changeLine   = regexp.MustCompile(`(?m)^---- \S+ (\[\S+\] \S+ → [a-z-]+)`)
 	succeeded    = regexp.MustCompile(`(?m)^---- \S+ (\[\S+\]) \S+ → succeeded`)
 )
 
@@ -30,6 +32,39 @@ func nightOf(text string) (n night) {
 		slices.Sort(*list)
 	}
 	return n
+}
+
+// changesIn are the changes of steps in monitor_events, of each UOW in their order.
+func changesIn(t *testing.T, path string) map[string][]string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(b)) {
+		var ev messages.Event
+		if err := ev.UnmarshalJSON([]byte(line)); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		if ev.Event == "step" && ev.To != "" {
+			all[ev.UOW] = append(all[ev.UOW], "["+ev.Step+"] "+ev.From+" → "+ev.To)
+		}
+	}
+	return all
+}
+
+// broken are the changes that do not follow on what the step had become before.
+func broken(changes []string) (faults []string) {
+	at := map[string]string{}
+	for _, ch := range changes {
+		f := strings.Fields(ch)
+		if was := at[f[0]]; was != "" && was != f[1] {
+			faults = append(faults, ch+", and it was "+was)
+		}
+		at[f[0]] = f[3]
+	}
+	return faults
 }
 
 // A flow of 20 steps with checks, tries and clean-ups, while its monitor is killed
@@ -81,6 +116,7 @@ func TestMovieNight(t *testing.T) {
 	}
 	m.start()
 	m.stop()
+	told := changesIn(t, filepath.Join(m.Root, "monitor_events"))
 	for i := range nights {
 		name := fmt.Sprint("night-", i)
 		text := end(name)
@@ -88,6 +124,18 @@ func TestMovieNight(t *testing.T) {
 		got.done = slices.Compact(got.done) // a crash may have it said again, and never not at all
 		if !slices.Equal(got.runs, want.runs) || !slices.Equal(got.context, want.context) || !slices.Equal(got.done, want.done) {
 			t.Errorf("%s: %d runs, %d successes, context %q; want %d, %d, %q\n%s", name, len(got.runs), len(got.done), got.context, len(want.runs), len(want.done), want.context, text)
+		}
+		var logged []string
+		for _, c := range changeLine.FindAllStringSubmatch(text, -1) {
+			logged = append(logged, c[1])
+		}
+		if faults := broken(told[name]); len(faults) > 0 {
+			t.Errorf("%s: the events tell %q", name, faults)
+		}
+		slices.Sort(logged)
+		slices.Sort(told[name])
+		if !slices.Equal(logged, told[name]) {
+			t.Errorf("%s: the log tells of %d changes, monitor_events of %d:\n%q\n%q", name, len(logged), len(told[name]), logged, told[name])
 		}
 		if !strings.Contains(text, "\ndone: 19 done, 1 failed ") {
 			t.Errorf("%s ended otherwise:\n%s", name, text)
