@@ -232,7 +232,26 @@ func (t *trail) settled() (bool, error) {
 	if err := t.sp.Dir(t.queue).Sync("wait:sync"); err != nil {
 		return false, err
 	}
-	return t.at(t.queue)
+	here, err := t.at(t.queue)
+	if err != nil || !here {
+		return false, err
+	}
+	runs, err := t.runs()
+	return !runs, err
+}
+
+// runs reports whether a UOW that somebody moved into an ended queue is still being
+// executed: it has no outcome, and the monitor its second link.
+func (t *trail) runs() (yes bool, err error) {
+	st, err := t.file.Stat()
+	if err != nil || st.Links < 2 {
+		return false, err
+	}
+	if u, err := t.unit(); err == nil && u.Ended() {
+		return false, nil
+	}
+	err = t.sp.Run.List(func(n durable.Name) bool { yes = n.Ino == t.stat.Ino; return !yes })
+	return yes, err
 }
 
 // pace is how long to sleep between two looks: short at first, because most

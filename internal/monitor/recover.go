@@ -119,6 +119,7 @@ type claimKey struct {
 // first.
 func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
 	all := map[claimKey][]found{}
+	s.recorded = map[string]bool{}
 	for _, name := range names {
 		r, err := run.OpenRecord(s.sp.Run, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -144,6 +145,7 @@ func (s *session) readRecords(names []string) (map[claimKey][]found, error) {
 				return nil, err
 			}
 		}
+		s.recorded[f.start.Run] = true
 		key := claimKey{f.start.Ino, f.start.Claim}
 		all[key] = append(all[key], f)
 	}

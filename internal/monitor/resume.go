@@ -23,6 +23,9 @@ func (s *session) resume(c spool.Claimed, u *uow.Unit, list []found) error {
 	}
 	if len(list) == 0 || list[0].start.Run == "" {
 		s.drop(list)
+		if lost, err := s.recordLost(j); lost || err != nil {
+			return err
+		}
 		return s.resumeByStatus(j, false)
 	}
 	f := list[0]
@@ -142,19 +145,23 @@ func (s *session) resumeFlow(j *job, list []found) error {
 	var foreign *flow.PastError
 	switch {
 	case errors.As(err, &damaged), errors.As(err, &foreign):
-		// Its file was edited, or somebody was at our directory: what had ended is not
-		// known any more, so nothing of it is run again.
-		s.drop(list)
 		s.fault(err)
 		p.close()
-		j.flow, _ = flow.New(j.plan)
-		_, _ = j.flow.Cancel(flow.Interrupted, "interrupted: "+err.Error())
+		s.pastGone(j, list, err.Error())
 		return nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case !mine:
-		// Nothing was started: that follows the commit which covers its past.
 		p.close()
+		ran, err := s.traceOf(j)
+		if err != nil {
+			return err
+		}
+		if ran.what != nothingRan || slices.ContainsFunc(list, func(f found) bool { return f.end != nil || f.live.MayHaveRun(f.start.Run) }) {
+			s.pastGone(j, list, "it had been started, and the record of what it had done is gone")
+			return nil
+		}
+		// Nothing was started: that follows the commit which covers its past.
 		s.drop(list)
 		s.recovered(j.UOW, "had been claimed and was never started; started now")
 		return s.commence(j)
@@ -168,27 +175,40 @@ func (s *session) resumeFlow(j *job, list []found) error {
 	for _, r := range records {
 		known[r.Run] = true
 	}
+	type out struct {
+		found
+		command *command
+		changes []flow.Change
+	}
+	var outs []out
 	for _, f := range slices.Backward(list) { // in the order in which they were started
 		if known[f.start.Run] || f.start.Run == "" {
 			j.old = append(j.old, f.record)
 			continue
 		}
 		c := s.found(j, f)
-		if err := s.reopenWork(j, f); err != nil {
-			return err
-		}
 		changes, err := j.flow.Adopt(c.Start)
 		if err != nil {
 			s.fault(err)
-			j.old = append(j.old, f.record)
-			continue
+			s.pastGone(j, list, "the record of what it had done does not know what runs: "+err.Error())
+			return nil
 		}
-		cut, err := s.cutShort(c, f)
+		outs = append(outs, out{f, c, changes})
+	}
+	if step := s.unknownTry(j); step != "" {
+		s.pastGone(j, list, fmt.Sprintf("a try of step %q had begun, and nothing is left that tells what became of it", step))
+		return nil
+	}
+	for _, o := range outs {
+		if err := s.reopenWork(j, o.found); err != nil {
+			return err
+		}
+		cut, err := s.cutShort(o.command, o.found)
 		if err != nil {
 			return err
 		}
-		s.changed(j, changes)
-		if err := s.rejoin(c, f, cut); err != nil {
+		s.changed(j, o.changes)
+		if err := s.rejoin(o.command, o.found, cut); err != nil {
 			return err
 		}
 	}
@@ -205,6 +225,25 @@ func (s *session) resumeFlow(j *job, list []found) error {
 		}
 	}
 	return nil
+}
+
+// pastGone ends a flow of which it is not known any more what it had done: its file was
+// edited, or somebody was at our directory. What still runs of it is ended, and nothing
+// of it is run again.
+func (s *session) pastGone(j *job, list []found, why string) {
+	for _, f := range list {
+		if run.Boot(f.start.Run) == s.boot && f.end == nil {
+			_, err := run.KillTree(f.start.Run, f.live)
+			s.fault(err)
+		}
+	}
+	s.drop(list)
+	j.past.close()
+	j.past, j.old, j.ahead = nil, nil, nil
+	j.flow, _ = flow.New(j.plan)
+	text := "interrupted: " + why + s.endUnknown(j.UOW)
+	s.recovered(j.UOW, text)
+	_, _ = j.flow.Cancel(flow.Interrupted, text)
 }
 
 const lostBoth = "monitor and runner both ended while it ran"

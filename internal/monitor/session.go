@@ -171,9 +171,10 @@ type session struct {
 	watch      *spool.Watcher
 	account    account
 	boot       string
-	recovering bool       // in recover: what the session before said is not said again
-	wentDown   bool       // the machine, since a monitor last worked here
-	told       *toldSteps // read once by recovery
+	recovering bool            // in recover: what the session before said is not said again
+	wentDown   bool            // the machine, since a monitor last worked here
+	recorded   map[string]bool // runs that recovery found records of
+	told       *toldSteps      // read once by recovery
 	ids        *run.IDs
 	disk       *disk
 

@@ -1,10 +1,7 @@
 package monitor
 
 import (
-	"bytes"
 	"errors"
-	"io"
-	"regexp"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -60,12 +57,17 @@ func (s *session) stranger(n durable.Name) {
 		s.tellMoved(m, "")
 		return
 	}
-	ran := nothingRan
+	var ran trace
 	why := "a unit of work that nobody had started lay in " + s.sp.Name(spool.Executing)
 	if s.replaces(n.Name) {
 		why = "was replaced by another file while it runs, by an editor perhaps; that file counts as newly dropped"
 	} else if u.Complete() && u.Status.Kind == "" {
-		if ran, err = s.hasRun(n.Name, int64(len(c.Head)), c.Stat.Size); err != nil {
+		f, err := s.sp.Dir(spool.Executing).Open(n.Name)
+		if err == nil {
+			ran, err = traceIn(f, int64(len(c.Head)))
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
 			s.fault(trouble(err))
 			return
 		}
@@ -81,18 +83,18 @@ func (s *session) stranger(n durable.Name) {
 		j := s.newJob(claim, u)
 		s.enter(j)
 		s.fault(s.commence(j))
-		switch ran {
+		switch ran.what {
 		case brokeOff:
-			s.interruptedStranger(j)
+			s.cutOff(j)
 			return
 		case hadEnded:
-			j.notices = append(j.notices, "lay in "+s.sp.Name(spool.Executing)+" without an outcome; nobody knows of the run above any more; started anew")
+			j.notices = append(j.notices, "lay in "+s.sp.Name(spool.Executing)+" without an outcome; "+startedAnew)
 		}
 		s.more = true
 		s.recovered(n.Name, "a unit of work that nobody had started lies in "+s.sp.Name(spool.Executing)+"; started now")
 		return
 	}
-	if ran == brokeOff {
+	if ran.what == brokeOff {
 		return // when there is a slot: it is told then what became of it
 	}
 	// Not complete, ended, or no slot: it takes the ordinary way, first in line.
@@ -114,75 +116,6 @@ func (s *session) replaces(name string) bool {
 		}
 	}
 	return false
-}
-
-// traces are what the log of a UOW without an outcome tells of its runs, since it was
-// put back last.
-type traces int
-
-const (
-	nothingRan traces = iota
-	brokeOff          // one began, and of its end there is no word
-	hadEnded          // one began and ended
-)
-
-// hasRun looks for traces of a run that nothing else tells of: in a spool that was
-// copied, or whose .monitor/run somebody cleared.
-func (s *session) hasRun(name string, head, size int64) (traces, error) {
-	if size <= head {
-		return nothingRan, nil
-	}
-	f, err := s.sp.Dir(spool.Executing).Open(name)
-	if err != nil {
-		return nothingRan, err
-	}
-	defer f.Close()
-	b := make([]byte, min(size-head, logTail))
-	n, err := f.ReadAt(b, size-int64(len(b)))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nothingRan, err
-	}
-	ran := nothingRan
-	if size-head > logTail { // the last of our lines may be further up
-		ran = brokeOff
-	}
-	for line := range bytes.Lines(b[:n]) {
-		switch {
-		case !bytes.HasPrefix(line, []byte("---- ")):
-		case bytes.Contains(line, []byte(" put back into ")):
-			ran = nothingRan
-		case endLine.Match(line):
-			ran = hadEnded
-		default:
-			ran = brokeOff
-		}
-	}
-	return ran, nil
-}
-
-// endLine is how the last line of a run in the log looks.
-var endLine = regexp.MustCompile(`^---- \S+ (\[\S+\] )?(try \d+( of \d+)?( \w+)?: (exit \d+|killed by \S+|timed out|silent for|not started|interrupted)|done: |error: |fail: )`)
-
-// So much of a log is looked at for the last line of ours.
-const logTail = 1 << 20
-
-// interruptedStranger ends, or starts again with a word, what was started by a monitor
-// of which there is no trace but the log.
-func (s *session) interruptedStranger(j *job) {
-	const text = "interrupted: it had been started, and nothing is left that tells what became of it"
-	s.recovered(j.UOW, text)
-	s.more = true
-	if j.flow == nil { // no room for its past yet: it begins when there is
-		j.notices = append(j.notices, text)
-		return
-	}
-	if n := j.plan.Node(0); j.plain() && n.RetryInterrupted {
-		j.notices = append(j.notices, text+"; started again")
-		return
-	}
-	if s.cancel(j, flow.Interrupted, text) {
-		s.settle(j)
-	}
 }
 
 // endedQueue is the queue of an outcome.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,16 +81,40 @@ func Process(pid int) (Proc, error) {
 // runOf is the run a process says it belongs to; known is false where its
 // environment can't be read.
 func runOf(pid int) (run string, known bool) {
+	env, known := environ(pid)
+	return env["MONITOR_RUN"], known
+}
+
+// environ is what of a process's environment is the monitor's.
+func environ(pid int) (env map[string]string, known bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return "", false
+		return nil, false
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
-		if v, ok := bytes.CutPrefix(entry, []byte("MONITOR_RUN=")); ok {
-			return string(v), true
+		if name, value, is := strings.Cut(string(entry), "="); is && strings.HasPrefix(name, "MONITOR_") {
+			if env == nil {
+				env = map[string]string{}
+			}
+			if _, twice := env[name]; !twice {
+				env[name] = value
+			}
 		}
 	}
-	return "", true
+	return env, true
+}
+
+// RunsOf are the runs of a UOW that processes say they belong to: for one whose records
+// are gone.
+func RunsOf(root, uow string) (runs []string, err error) {
+	all, err := Processes()
+	for _, p := range all {
+		env, _ := environ(p.PID)
+		if id := env["MONITOR_RUN"]; id != "" && env["MONITOR_ROOT"] == root && env["MONITOR_UOW"] == uow && !slices.Contains(runs, id) {
+			runs = append(runs, id)
+		}
+	}
+	return runs, err
 }
 
 // numberSpace tells what gave out the process numbers seen here: a container that is

@@ -206,19 +206,23 @@ func (s *Spool) copy(a *Acceptance, copies *durable.Batch) (err error) {
 }
 
 // Told sets the time of an accepted file that was told of: one that still lies
-// where it was accepted, as it was.
+// where it was accepted, as it was. Nobody may write to it between the look and the
+// new time, which would hide that: hence the lease.
 func (s *Spool) Told(e *Entry, t time.Time) error {
 	if e.Gone || e.State != Accepted {
 		return nil
 	}
-	f, err := s.dirs[e.Queue].OpenWrite("accept:open", e.Name)
+	f, err := s.dirs[e.Queue].Open(e.Name)
 	if isMissing(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() // a lease goes with it
+	if f.ReadLease() == durable.Written {
+		return nil // its writer's changes are looked at
+	}
 	st, err := f.Stat()
 	if err != nil || st.Ino != e.Ino || st.Size != e.Size || st.Mtime != e.Mtime {
 		return err // edited meanwhile: it is accepted anew
