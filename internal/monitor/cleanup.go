@@ -38,6 +38,7 @@ func (s *session) cleaned(c *command, r flow.Result) {
 	j := c.job
 	rec, err := j.flow.CleanupEnded(flow.Report{Step: c.Step, Result: r, Said: j.options(c.Step).Cleanup, Run: c.runID})
 	s.fault(err)
+	s.tellCommand(c, r)
 	if rec == nil {
 		j.notices = append(j.notices, c.label()+" "+r.Text+"; started again")
 		s.say("recovered", j.UOW, j.notices[len(j.notices)-1])
@@ -89,16 +90,23 @@ func (s *session) cleanUp(t target) string {
 		}
 		return "it runs; its clean-ups follow, or wait for this message when it has ended"
 	}
-	if !t.queue.Ended() || t.queue == spool.Trash {
-		return none
+	if t.queue == spool.Trash {
+		return "not done: it lies in " + s.sp.Name(spool.Trash) + ", and what does is not cleaned up"
 	}
 	u, c, err := s.readUnit(t.queue, t.name)
 	if err != nil {
 		s.fault(trouble(err, spool.ErrChanged))
 		return "not done: " + firstLine(err.Error())
 	}
-	if !u.DeferCleanup || !u.Ended() {
+	switch {
+	case !t.queue.Ended() && u.Status.Kind == uow.TryAgain:
+		return "not done: it is queued, and goes on; its clean-ups follow when it has ended, or wait for this message then"
+	case !t.queue.Ended() || !u.DeferCleanup || !u.Ended():
 		return none
+	}
+	if _, err = s.pastOf(u, t.name, c.Stat.Ino); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.fault(trouble(err))
+		return "not done: " + firstLine(err.Error())
 	}
 	p, records, err := s.openPast(c.Stat.Ino)
 	switch {
@@ -133,7 +141,28 @@ func (s *session) cleanUp(t target) string {
 	j.outcome, j.text, j.to, j.state = flow.Outcome(u.Status.Kind), u.Status.Text, t.queue, judged
 	s.enter(j)
 	s.more = true
-	return fmt.Sprintf("%d clean-ups are run", n)
+	if n == 1 {
+		return "its clean-up is run"
+	}
+	return fmt.Sprintf("its %d clean-ups are run", n)
+}
+
+// cleanupsLeft is how many clean-ups wait for a message.
+func (s *session) cleanupsLeft(t target) int {
+	u, c, err := s.readUnit(t.queue, t.name)
+	if err != nil || !u.DeferCleanup {
+		return 0
+	}
+	records, err := s.readPast(c.Stat.Ino)
+	if err != nil {
+		return 0
+	}
+	f, err := flow.Restore(s.newJob(spool.Claimed{UOW: t.name}, u).plan, records)
+	if err != nil {
+		return 0
+	}
+	f.Resume()
+	return f.Cleanups()
 }
 
 // cleansOn takes up the clean-ups of a UOW that had ended before a message asked for

@@ -93,8 +93,12 @@ func (s *session) explainJob(j *job) string {
 	} else if free, err := s.sp.Root.Free(); err == nil && free < noRoom {
 		text += "; the disk is full, so its output waits for room"
 	}
-	if c.killed == killReason {
+	switch c.killed {
+	case "":
+	case killReason:
 		text += ", and is being ended by request"
+	default:
+		text += ", and is being ended"
 	}
 	return text
 }

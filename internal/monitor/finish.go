@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"simplejobq/internal/flow"
+	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -174,8 +175,11 @@ func (s *session) decide(c *command) {
 		s.fault(err)
 	}
 	s.tellCommand(c, r)
-	if c.end != nil {
-		j.decided = c.end
+	if c.end != nil && (j.plain() || rec.To == flow.Failed) {
+		if j.ends == nil {
+			j.ends = map[int]*run.End{}
+		}
+		j.ends[c.Step] = c.end
 	}
 	if rec.Cause == flow.Interrupted && rec.Repeats() {
 		j.notices = append(j.notices, c.label()+" "+r.Text+"; "+nextWords(rec))
@@ -262,9 +266,6 @@ func (s *session) conclude(j *job, o flow.Outcome, text string) {
 	}
 	if !j.plain() {
 		s.tellContext(j)
-		if o == flow.Done {
-			j.decided = nil // no single command did
-		}
 		s.settledDown(j)
 	}
 	s.write(j)

@@ -102,7 +102,7 @@ const unknown flow.State = 255
 func toldBy(plan *flow.Plan, log io.Reader) (map[int]flow.Standing, error) {
 	told := map[int]flow.Standing{}
 	err := readSteps(log, func(l stepLine) {
-		if l.anew {
+		if l.kind == isAnew {
 			clear(told)
 		} else if i, known := plan.Index(l.step); known {
 			told[i] = flow.Standing{State: l.to, Text: l.text}

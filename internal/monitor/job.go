@@ -7,6 +7,7 @@ import (
 
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
+	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -47,12 +48,14 @@ type job struct {
 	plan  *flow.Plan
 	flow  *flow.Flow
 
-	commands []*command         // handed out by the flow, until it knows their end
-	last     *command           // of a plain one: it has ended, and nothing but its record tells that yet
-	old      []*run.Record      // of runs whose runners are gone: kept until the UOW has left
-	past     *past              // of one with steps; nil for a plain one
-	notices  []string           // to be said in the log before anything more is started
-	ahead    map[int][]stepLine // what the last monitor had said of steps beyond what their past tells
+	commands    []*command         // handed out by the flow, until it knows their end
+	last        *command           // of a plain one: it has ended, and nothing but its record tells that yet
+	old         []*run.Record      // of runs whose runners are gone: kept until the UOW has left
+	past        *past              // of one with steps; nil for a plain one
+	notices     []string           // to be said in the log before anything more is started
+	events      []messages.Event   // of these, to be told once they stand there
+	contextSaid int                // lines of the context that the last monitor had written
+	ahead       map[int][]stepLine // what the last monitor had said of steps beyond what their past tells
 
 	claimed    time.Time
 	began      time.Time // the first command of this try, or of the flow
@@ -67,7 +70,7 @@ type job struct {
 	outcome flow.Outcome
 	text    string // of STATUS
 	to      spool.Queue
-	decided *run.End // of the command that decided
+	ends    map[int]*run.End // of the last commands of steps that have failed
 	work    *work
 	works   map[int]*work // of steps in a try
 	idle    []string      // directories of tries that are over

@@ -170,6 +170,12 @@ func (s *session) settledDown(j *job) bool {
 		}
 	}
 	var ended []*command
+	if err == nil && len(j.events) > 0 {
+		// Not before they stand in the log: recovery takes what stands there and was not
+		// told for what is missing.
+		s.tellEvents(j.events...)
+		j.events = nil
+	}
 	if err == nil {
 		ended, err = j.past.flush(s.sp.Batch)
 	}
@@ -181,6 +187,15 @@ func (s *session) settledDown(j *job) bool {
 		s.tells = append(s.tells, func() { s.triesOver(j, ended) })
 	}
 	return err == nil
+}
+
+// settleFlows does so for all flows, for some have nothing to start now.
+func (s *session) settleFlows() {
+	for _, j := range s.jobs {
+		if len(j.events) > 0 {
+			s.settledDown(j)
+		}
+	}
 }
 
 // maxNotices is about how many bytes of them are written at once: of thousands of

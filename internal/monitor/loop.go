@@ -96,6 +96,7 @@ func (s *session) round() error {
 	s.move()
 	s.edit()
 	s.start()
+	s.settleFlows()
 	if s.broken != nil {
 		return s.broken
 	}

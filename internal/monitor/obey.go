@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"simplejobq/internal/clock"
-	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
 	"simplejobq/internal/spool"
 )
@@ -116,27 +115,27 @@ func (s *session) obey(l messages.Line) {
 	case "KILL JOB":
 		s.killJob(m)
 	case "EXPLAIN":
-		s.each(m, func(t target) string { return s.explain(t) })
+		s.each(m, m.Args, func(t target) string { return s.explain(t) })
 	case "CLEANUP":
-		s.each(m, s.cleanUp)
+		s.each(m, m.Args, s.cleanUp)
 	case "REQUEUE":
-		if _, step := m.Target(); step != "" {
-			s.each(m, func(t target) string { return s.requeueFrom(t, step) })
+		if name, step := m.Target(); step != "" && !s.isFile(m.Args) {
+			s.each(m, name, func(t target) string { return s.requeueFrom(t, step) })
 			return
 		}
-		s.each(m, func(t target) string { return s.transfer(t, spool.Wait, onlyEnded) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Wait, onlyEnded) })
 	case "HOLD":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Hold, onlyQueued) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Hold, onlyQueued) })
 	case "RELEASE":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Wait, onlyHeld) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Wait, onlyHeld) })
 	case "PROMOTE":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Priority, onlyQueued) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Priority, onlyQueued) })
 	case "DEMOTE":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Wait, onlyQueued) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Wait, onlyQueued) })
 	case "ARCHIVE":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Archive, anyButRunning) })
+		s.each(m, m.Args, func(t target) string { return s.transfer(t, spool.Archive, anyButRunning) })
 	case "TRASH":
-		s.each(m, func(t target) string { return s.transfer(t, spool.Trash, anyButRunning) })
+		s.each(m, m.Args, s.trash)
 	}
 }
 
@@ -160,8 +159,7 @@ func (s *session) answer(m messages.Message, name, text string) {
 
 // each does something with every UOW a message means, and answers once: with one
 // line, or for a pattern with one per UOW and a last one with the count.
-func (s *session) each(m messages.Message, do func(target) string) {
-	name, _ := m.Target()
+func (s *session) each(m messages.Message, name string, do func(target) string) {
 	list, many, err := s.matching(name)
 	if errors.Is(err, errNobody) && m.ID != "" {
 		// What looks like a tag may be the end of a name.
@@ -190,183 +188,6 @@ func (t target) uow() string {
 		return t.job.UOW
 	}
 	return t.name
-}
-
-// Which UOWs a message is for; the text says why not for this one.
-type only func(q spool.Queue) string
-
-func onlyQueued(q spool.Queue) string {
-	if q == spool.Wait || q == spool.Priority || q == spool.Hold {
-		return ""
-	}
-	return "it is not queued"
-}
-
-func onlyHeld(q spool.Queue) string {
-	if q == spool.Hold {
-		return ""
-	}
-	return "it is not held"
-}
-
-func onlyEnded(q spool.Queue) string {
-	if q.Ended() && q != spool.Trash {
-		return ""
-	}
-	return "it has not ended"
-}
-
-func anyButRunning(q spool.Queue) string { return "" }
-
-// halfMoved heals what a crash may have left of the very move a message asks for.
-func (s *session) halfMoved(t target) target {
-	if t.entry == nil || !s.first {
-		return t
-	}
-	q, healed, err := s.sp.Twin(t.entry)
-	s.fault(err)
-	if !healed {
-		return t
-	}
-	s.healed(t.entry, q)
-	return target{queue: q, name: t.name}
-}
-
-// transfer moves what a message names.
-func (s *session) transfer(t target, to spool.Queue, fits only) string {
-	text, _ := s.transferred(t, to, fits)
-	return text
-}
-
-func (s *session) transferred(t target, to spool.Queue, fits only) (text string, done bool) {
-	if t.job != nil {
-		if t.job.unstarted {
-			return "not done: it is on its way to " + s.sp.Name(t.job.to), false
-		}
-		return "not done: it is executing; KILL JOB ends it", false
-	}
-	t = s.halfMoved(t)
-	if why := fits(t.queue); why != "" {
-		return fmt.Sprintf("not done: %s (it is in %s)", why, s.sp.Name(t.queue)), false
-	}
-	if t.queue == to {
-		return "is in " + s.sp.Name(to) + " already", false
-	}
-	var m spool.Moved
-	var err error
-	if t.entry != nil {
-		m, err = s.sp.Put("message", t.entry, to)
-		if err == nil {
-			s.forget(t.entry)
-			if m.Entry != nil {
-				s.settled(m.Entry, t.entry)
-			}
-		}
-	} else {
-		m, err = s.sp.Fetch("message", t.queue, t.name, to)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return "not done: it was moved or removed a moment ago", false
-	}
-	if err != nil {
-		s.fault(err)
-		return "not done: " + err.Error(), false
-	}
-	s.order.news(m.NewName)
-	s.tellMoved(m, "")
-	text = fmt.Sprintf("from %s to %s", s.sp.Name(m.From), s.sp.Name(to))
-	if m.NewName != m.Name {
-		text += " as " + quoteName(m.NewName)
-	}
-	return text, true
-}
-
-// settled gives an entry that came from another live queue its place there.
-func (s *session) settled(e, from *spool.Entry) {
-	if e.State != spool.Accepted {
-		return // it is read again, as new
-	}
-	e.Note = from.Note
-	if t := termsOf(e); t != nil && !t.expires.IsZero() {
-		s.order.awaitTime(e, t.expires)
-	}
-	s.order.push(e)
-}
-
-// killJob ends one running job, or all.
-func (s *session) killJob(m messages.Message) {
-	if m.Args == "" {
-		n := 0
-		for _, j := range s.jobs {
-			if text, ok := s.kill(j); ok {
-				s.answer(m, j.UOW, text)
-				n++
-			}
-		}
-		s.answer(m, "", fmt.Sprintf("KILL JOB: %d UOWs", n))
-		return
-	}
-	s.each(m, func(t target) string {
-		if t.job == nil {
-			return fmt.Sprintf("not done: it is not executing (it is in %s)", s.sp.Name(t.queue))
-		}
-		text, _ := s.kill(t.job)
-		return text
-	})
-}
-
-const killReason = "killed by request"
-
-// kill asks for the end of a job, wherever it stands.
-func (s *session) kill(j *job) (string, bool) {
-	ending := fmt.Sprintf("is being ended: SIGTERM now, SIGKILL after %v", s.conf.Job.KillGrace)
-	switch {
-	case j.state == cleaning:
-		// The clean-up that runs is ended; the others still run.
-		for _, c := range j.commands {
-			if c.stage == starting || c.stage == alive {
-				s.end(c, killReason)
-				return "its clean-up " + ending, true
-			}
-		}
-		return "not done: its clean-up is about to start; the outcome stands", false
-	case j.state != working || j.flow == nil:
-		return "not done: it has ended already", false
-	case !j.plain():
-		if !s.cancel(j, flow.Killed, killReason) {
-			return "not done: it has ended already", false
-		}
-		if j.out() == 0 {
-			return "ended; its clean-up follows, if it has any", true
-		}
-		return ending, true
-	}
-	c := j.shown()
-	switch {
-	case c == nil || c.stage == told:
-		// Between two commands, or not started yet: it ends here and now, so that
-		// the wish can't get lost.
-		phase := j.flow.Phase(0)
-		if !s.cancel(j, flow.Killed, "killed by request before its "+string(phase)+" was started") {
-			return "not done: it has ended already", false
-		}
-		s.settle(j)
-		return "ended before its " + string(phase) + " was started", true
-	case c.stage == starting:
-		c.killed = killReason
-		return "it is about to start; it is ended as soon as it has", true
-	case c.stage == ended:
-		if c.killed != "" {
-			return "it was ended when this was asked", true
-		}
-		return "not done: it has ended already", false
-	}
-	c.killed = killReason
-	if err := c.kill(killReason); err != nil {
-		s.fault(err)
-		return "not done: " + err.Error(), false
-	}
-	return ending, true
 }
 
 const pausedFile = "paused"

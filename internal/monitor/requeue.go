@@ -25,7 +25,7 @@ func (s *session) requeueFrom(t target, step string) string {
 	t = s.halfMoved(t)
 	switch {
 	case t.job != nil:
-		return "not done: it is executing; KILL JOB ends it"
+		return "not done: " + s.busy(t.job)
 	case t.queue != spool.Error && t.queue != spool.Fail && t.queue != spool.Done:
 		return fmt.Sprintf("not done: what was done is kept only of what lies in %s or %s (it is in %s)",
 			s.sp.Name(spool.Error), s.sp.Name(spool.Fail), s.sp.Name(t.queue))
@@ -41,7 +41,7 @@ func (s *session) requeueFrom(t target, step string) string {
 	if len(faults) > 0 {
 		return "not done: " + faults[0].Error()
 	}
-	records, err := s.readPast(c.Stat.Ino)
+	records, err := s.pastOf(u, t.name, c.Stat.Ino)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "not done: nothing is left that tells what was done; REQUEUE without FROM begins anew"
 	}
@@ -79,7 +79,7 @@ func (s *session) requeueFrom(t target, step string) string {
 		return answer
 	}
 	for _, ch := range again {
-		s.tellStep(t.name, plan.Node(ch.Step).Name, ch, 0)
+		s.tellEvents(s.stepEvent(t.name, plan.Node(ch.Step).Name, ch, 0))
 	}
 	done := 0
 	for _, r := range kept {
@@ -87,7 +87,7 @@ func (s *session) requeueFrom(t target, step string) string {
 			done++
 		}
 	}
-	return answer + fmt.Sprintf(", from step %q: %d steps are kept", step, done)
+	return answer + fmt.Sprintf(", from step %q; steps that are kept: %d", step, done)
 }
 
 // waitAgain is what becomes of the steps that had come to an end and are not kept. Of a

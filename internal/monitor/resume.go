@@ -67,6 +67,11 @@ func (s *session) found(j *job, f found) *command {
 	return c
 }
 
+// neverRan reports whether a run of this boot was announced, and no more.
+func (f found) neverRan(boot string) bool {
+	return f.end == nil && !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == boot
+}
+
 // cutShort says why a run of before the last boot counts as interrupted, "" if it does
 // not.
 func (s *session) cutShort(c *command, f found) (string, error) {
@@ -117,7 +122,7 @@ func (s *session) rejoin(c *command, f found, cut string) error {
 		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
 		s.recovered(j.UOW, fmt.Sprintf("runs on under its runner, %s; adopted", c.label()))
 		s.await(c)
-	case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:
+	case f.neverRan(s.boot):
 		j.old = append(j.old, f.record)
 		s.back(c)
 		s.recovered(j.UOW, "was about to start when the last monitor ended; started now")
@@ -180,14 +185,27 @@ func (s *session) resumeFlow(j *job, list []found) error {
 		command *command
 		changes []flow.Change
 	}
-	var outs []out
+	// One that never ran may have been given to another runner since: it comes last, and
+	// counts only if there is room for it.
+	var ran, never []found
 	for _, f := range slices.Backward(list) { // in the order in which they were started
-		if known[f.start.Run] || f.start.Run == "" {
+		switch {
+		case known[f.start.Run] || f.start.Run == "":
+			j.old = append(j.old, f.record)
+		case f.neverRan(s.boot):
+			never = append(never, f)
+		default:
+			ran = append(ran, f)
+		}
+	}
+	var outs []out
+	for n, f := range slices.Concat(ran, never) {
+		c := s.found(j, f)
+		changes, err := j.flow.Adopt(c.Start)
+		if err != nil && (n >= len(ran) || run.Boot(f.start.Run) != s.boot) {
 			j.old = append(j.old, f.record)
 			continue
 		}
-		c := s.found(j, f)
-		changes, err := j.flow.Adopt(c.Start)
 		if err != nil {
 			s.fault(err)
 			s.pastGone(j, list, "the record of what it had done does not know what runs: "+err.Error())

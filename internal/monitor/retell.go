@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,19 +41,32 @@ func (s *session) retellAccepted(j *job) {
 	s.journal.Tell(ev)
 }
 
-// stepLine is a line of a log that tells of a step, or that the flow begins anew.
+// stepLine is a line of a log that tells of a step, of the context, or that the flow
+// begins anew, wholly or from a step.
 type stepLine struct {
 	at       time.Time
 	step     string
 	from, to flow.State
 	text     string
-	anew     bool
+	kind     lineKind
 }
+
+type lineKind int
+
+const (
+	ofStep lineKind = iota
+	ofContext
+	isAnew
+	isFrom
+)
+
+func (l stepLine) change() stepChange { return stepChange{l.step, l.from.String(), l.to.String()} }
 
 // A step's output stands behind its name; these lines can only be the monitor's.
 var (
-	stepText = regexp.MustCompile(`^---- (\S+Z) \[([^\]]+)\] (\S+) → (\S+?)(?:: (.*))?$`)
-	anewText = regexp.MustCompile(`^---- \S+Z put back into `)
+	stepText  = regexp.MustCompile(`^---- (\S+Z) \[([^\]]+)\] (\S+) → (\S+?)(?:: (.*))?$`)
+	otherText = regexp.MustCompile(`^---- \S+Z (put back into |begins again from step |context )`)
+	otherKind = map[string]lineKind{"put back into ": isAnew, "begins again from step ": isFrom, "context ": ofContext}
 )
 
 // readSteps calls back for each such line.
@@ -61,8 +75,8 @@ func readSteps(log io.Reader, each func(stepLine)) error {
 	for {
 		b, err := r.ReadSlice('\n')
 		if line := strings.TrimSuffix(string(b), "\n"); strings.HasPrefix(line, "---- ") {
-			if anewText.MatchString(line) {
-				each(stepLine{anew: true})
+			if m := otherText.FindStringSubmatch(line); m != nil {
+				each(stepLine{kind: otherKind[m[1]]})
 			} else if m := stepText.FindStringSubmatch(line); m != nil {
 				l := stepLine{step: m[2], text: m[5]}
 				var errAt error
@@ -89,17 +103,16 @@ func readSteps(log io.Reader, each func(stepLine)) error {
 // Of logs and events as much is read as the last rounds of a monitor can have written.
 const (
 	stepTail  = 8 << 20
-	eventTail = 4 << 20
+	eventTail = 1 << 20
 )
 
-// toldSteps is what monitor_events tells of steps: how often each change of one, and
-// from when on it does.
+// toldSteps is what the end of monitor_events tells of the steps of each UOW, in order.
 type toldSteps struct {
-	since time.Time
-	count map[stepChange]int
+	since   time.Time // when it begins
+	changes map[string][]stepChange
 }
 
-type stepChange struct{ uow, step, from, to string }
+type stepChange struct{ step, from, to string }
 
 func (s *session) readTold() (*toldSteps, error) {
 	if s.told != nil {
@@ -110,17 +123,40 @@ func (s *session) readTold() (*toldSteps, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &toldSteps{count: map[stepChange]int{}}
+	t := &toldSteps{changes: map[string][]stepChange{}}
 	for _, ev := range events {
 		if t.since.IsZero() {
 			t.since = ev.Time
 		}
 		if ev.Event == "step" {
-			t.count[stepChange{ev.UOW, ev.Step, ev.From, ev.To}]++
+			t.changes[ev.UOW] = append(t.changes[ev.UOW], stepChange{ev.Step, ev.From, ev.To})
 		}
 	}
 	s.told = t
 	return t, nil
+}
+
+// untold is where in the lines of a log those begin that were not told. Both are in the
+// same order, so it is behind what was told last.
+func (t *toldSteps) untold(uow string, lines []stepLine) int {
+	told := t.changes[uow]
+	if len(told) == 0 {
+		if len(lines) > 0 && lines[0].at.Before(t.since) {
+			return len(lines) // it was told of long ago
+		}
+		return 0
+	}
+	is := func(l stepLine, ch stepChange) bool { return l.change() == ch }
+	const enough = 8 // that they come twice in this order is not likely
+	for n := min(len(told), enough); n > 0; n-- {
+		last := told[len(told)-n:]
+		for at := len(lines) - n; at >= 0; at-- {
+			if slices.EqualFunc(lines[at:at+n], last, is) {
+				return at + n
+			}
+		}
+	}
+	return len(lines) // the log was edited
 }
 
 // retellSteps tells of the changes of steps that the log of a flow has and
@@ -142,36 +178,43 @@ func (s *session) retellSteps(j *job) error {
 		return err
 	}
 	from := max(0, st.Size-stepTail)
-	said := map[int][]stepLine{}
+	var lines []stepLine
+	anew := 0 // the first of this life
 	err = readSteps(io.NewSectionReader(f, from, st.Size-from), func(l stepLine) {
-		if l.anew {
-			clear(said)
-			return
-		}
-		what := stepChange{j.UOW, l.step, l.from.String(), l.to.String()}
-		i, known := j.plan.Index(l.step)
-		switch {
-		case told.count[what] > 0:
-			told.count[what]--
-		case !l.at.Before(told.since):
-			ev := s.event("step", j.UOW)
-			ev.Time, ev.Step, ev.From, ev.To, ev.Reason = l.at, l.step, what.from, what.to, l.text
-			if known {
-				ev.Try = j.flow.Standing(i).Try
-			}
-			s.journal.Tell(ev)
-		}
-		if !known {
-			return
-		}
-		if l.to == j.flow.Standing(i).State {
-			delete(said, i)
-		} else {
-			said[i] = append(said[i], l)
+		switch l.kind {
+		case ofStep:
+			lines = append(lines, l)
+		case ofContext:
+			j.contextSaid++
+		case isAnew:
+			anew, j.contextSaid = len(lines), 0
+		case isFrom:
+			j.contextSaid = 0
 		}
 	})
-	j.ahead = said
-	return err
+	if err != nil {
+		return err
+	}
+	for _, l := range lines[told.untold(j.UOW, lines):] {
+		ev := s.event("step", j.UOW)
+		ev.Time, ev.Step, ev.From, ev.To, ev.Reason = l.at, l.step, l.from.String(), l.to.String(), l.text
+		if i, known := j.plan.Index(l.step); known {
+			ev.Try = j.flow.Standing(i).Try
+		}
+		s.journal.Tell(ev)
+	}
+	j.ahead = map[int][]stepLine{}
+	for _, l := range lines[anew:] {
+		i, known := j.plan.Index(l.step)
+		switch {
+		case !known:
+		case l.to == j.flow.Standing(i).State:
+			delete(j.ahead, i)
+		default:
+			j.ahead[i] = append(j.ahead[i], l)
+		}
+	}
+	return nil
 }
 
 // isSaid reports whether a change is one that the last monitor had said.

@@ -14,6 +14,7 @@ import (
 
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
+	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
 	"simplejobq/internal/status"
 	"simplejobq/internal/units"
@@ -31,17 +32,25 @@ func (s *session) changed(j *job, changes []flow.Change) {
 			continue
 		}
 		step := j.plan.Node(ch.Step).Name
-		s.tellStep(j.UOW, step, ch, j.flow.Standing(ch.Step).Try)
+		j.events = append(j.events, s.stepEvent(j.UOW, step, ch, j.flow.Standing(ch.Step).Try))
 		j.notices = append(j.notices, changeLine(step, ch))
 	}
 	s.digest.stale = true
 }
 
-// tellStep tells of a change of a step after the commit.
-func (s *session) tellStep(uow, step string, ch flow.Change, try int) {
+func (s *session) stepEvent(uow, step string, ch flow.Change, try int) messages.Event {
 	ev := s.event("step", uow)
 	ev.Step, ev.From, ev.To, ev.Reason, ev.Try = step, ch.From.String(), ch.To.String(), ch.Text, try
-	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
+	return ev
+}
+
+// tellEvents tells of something after the commit.
+func (s *session) tellEvents(events ...messages.Event) {
+	s.tells = append(s.tells, func() {
+		for _, ev := range events {
+			s.journal.Tell(ev)
+		}
+	})
 }
 
 func changeLine(step string, ch flow.Change) string {
@@ -134,7 +143,9 @@ func (s *session) tellContext(j *job) {
 		if strings.ContainsAny(content, "\n\r") {
 			content = strconv.Quote(content)
 		}
-		j.notices = append(j.notices, "context "+v.Name+"="+content)
+		if j.contextSaid--; j.contextSaid < 0 { // else the last monitor had said it
+			j.notices = append(j.notices, "context "+v.Name+"="+content)
+		}
 	}
 	s.tells = append(s.tells, func() { s.journal.Tell(ev) })
 }

@@ -43,13 +43,13 @@ func typeText(c *command) string {
 	return ""
 }
 
-// tellCommand tells of the end of one command of several.
+// tellCommand tells of the end of one command of several, clean-ups included.
 func (s *session) tellCommand(c *command, r flow.Result) {
 	n := c.job.plan.Node(c.Step)
-	if !n.Check && n.Name == "" {
+	if !n.Check && n.Name == "" && c.Phase != flow.Cleanup {
 		return
 	}
-	ev := s.event("step", c.job.UOW)
+	ev := s.event("command", c.job.UOW)
 	ev.Try, ev.Step, ev.Reason = c.Try, n.Name, string(c.Phase)+" "+r.Text
 	fill(&ev, c.end)
 	s.journal.Tell(ev)
@@ -107,7 +107,11 @@ func (s *session) tellEnded(j *job, m spool.Moved) {
 	}
 	end := s.event("ended", m.NewName)
 	end.Try, end.Outcome, end.Reason = j.try(), string(j.outcome), j.text
-	fill(&end, j.decided)
+	if j.flow != nil { // else it never got a slot
+		if e, _ := j.flow.Ending(); e.Step >= 0 {
+			fill(&end, j.ends[e.Step]) // the one that decided, if that is known after a restart
+		}
+	}
 	if kind == "ended" {
 		s.journal.Tell(end)
 		recent := s.describeJob(j) // through the second link, which is still there

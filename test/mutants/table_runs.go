@@ -103,7 +103,7 @@ var runs = []mutant{
 	{
 		"mark of another boot", "after a power cut a missing mark proves nothing (12, 15)",
 		[]edit{{"internal/monitor/resume.go", `if run.Boot(f.start.Run) == s.boot || f.locked {`, `if true {`},
-			{"internal/monitor/resume.go", `case !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == s.boot:`, `case !f.live.MayHaveRun(f.start.Run) && (run.Boot(f.start.Run) == s.boot || s.boot != ""):`}},
+			{"internal/monitor/resume.go", `return f.end == nil && !f.live.MayHaveRun(f.start.Run) && run.Boot(f.start.Run) == boot`, `return f.end == nil && !f.live.MayHaveRun(f.start.Run) && (run.Boot(f.start.Run) == boot || boot != "")`}},
 		[]suite{rebooted, powerCut, powerCuts},
 	},
 	{

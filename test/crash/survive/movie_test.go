@@ -100,7 +100,11 @@ func TestMovieNight(t *testing.T) {
 	}
 	ended := func() bool {
 		for i := range nights {
-			if !m.There("done-q", fmt.Sprint("night-", i)) {
+			name := fmt.Sprint("night-", i)
+			if m.There("fail-q", name) || m.There("error-q", name) {
+				t.Fatalf("%s has not ended well\n%s", name, m.Story())
+			}
+			if !m.There("done-q", name) {
 				return false
 			}
 		}
