@@ -39,3 +39,45 @@ func TestEndingWithin(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedCommand: STATUS names the command whose end it tells.
+func TestNamedCommand(t *testing.T) {
+	gate := node("a:k")
+	both := node("a:kc")
+	noAct := Options{NoAct: true}
+	for _, c := range []struct {
+		node   Node
+		o      Options
+		script []Result // of one command after the other
+		want   string
+	}{
+		{both, Options{}, []Result{late}, "check timed out: ./check"},
+		{both, Options{}, []Result{none}, "check not started: ./check"},
+		{both, noAct, []Result{no}, "no act: check exit 1: ./check"},
+		{both, Options{}, []Result{no, no, no}, "recheck exit 1: ./command"},
+		{both, Options{}, []Result{no, late, no}, "recheck exit 1: ./command"},
+		{both, Options{}, []Result{no, none}, "not started: ./command"},
+		{both, Options{}, []Result{no, ok, late}, "recheck timed out: ./check"},
+		{both, Options{}, []Result{no, ok, none}, "recheck not started: ./check"},
+		{node("a:c"), Options{}, []Result{late}, "timed out: ./command"},
+		{gate, Options{}, []Result{no}, "check exit 1: ./check"},
+	} {
+		c.node.CheckText = "./check"
+		p, faults := NewPlan([]Node{c.node}, c.o)
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		f, _ := New(p)
+		for _, r := range c.script {
+			if starts, _ := f.Ready(origin, 1); len(starts) != 1 {
+				t.Fatalf("%q: started %v", c.want, starts)
+			}
+			if _, _, err := f.Ended(Report{Result: r, Said: "./command"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if e, over := f.Ending(); !over || e.Text != `step "a" (try 1 of 1): `+c.want+"; 0 done, 1 failed" {
+			t.Errorf("%v %q, want %q", over, e.Text, c.want)
+		}
+	}
+}

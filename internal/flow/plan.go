@@ -16,7 +16,8 @@ type Node struct {
 	RetryDelay        time.Duration // least time between the starts of two tries
 	Skip              bool
 	ContinueOnFailure bool
-	Line              int // for faults
+	CheckText         string // CHECK as it is written, for STATUS
+	Line              int    // for faults
 }
 
 // group tells a step that succeeds by itself.
