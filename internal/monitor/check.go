@@ -176,9 +176,16 @@ func (s *session) kindName(u *uow.Unit) string { return typeName(s.conf, u) }
 
 func headError(name string, err error, c *config.Config) error {
 	if errors.Is(err, uow.ErrTooLarge) {
-		return uow.Errors{{File: name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND", units.Size(int64(c.Limits.UOWSize)))}}
+		return TooLarge(name, c)
 	}
 	return uow.Errors{{File: name, Text: err.Error()}}
+}
+
+// TooLarge is what a file is told that has more before its log than the configuration
+// allows: long scripts and many steps have different remedies.
+func TooLarge(name string, c *config.Config) uow.Errors {
+	return uow.Errors{{File: name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND; "+
+		"for a file of many steps, raise uow_size in section [limits] of the configuration", units.Size(int64(c.Limits.UOWSize)))}}
 }
 
 func kindName(mode uint32) string {
