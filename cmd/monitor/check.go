@@ -16,7 +16,6 @@ import (
 	"simplejobq/internal/monitor"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/status"
-	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
 )
 
@@ -201,7 +200,7 @@ func (p *program) readText(c *config.Config, name string) (*text, error) {
 	head, err := uow.Head(io.TeeReader(in, &seen), int64(c.Limits.UOWSize))
 	if err != nil {
 		if errors.Is(err, uow.ErrTooLarge) {
-			err = uow.Errors{{File: t.name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND", units.Size(int64(c.Limits.UOWSize)))}}
+			err = monitor.TooLarge(t.name, c)
 		} else {
 			err = fmt.Errorf("read %s: %w", t.name, err)
 		}

@@ -53,7 +53,7 @@ func (t *trail) wholeStatus(cut string) (string, error) {
 	if _, err := t.file.ReadAt(b, st.Size-int64(len(b))); err != nil && err != io.EOF {
 		return "", err
 	}
-	begin := strings.TrimSuffix(cut, "…")
+	begin, _, _ := strings.Cut(cut, "…")
 	found := ""
 	for line := range strings.SplitSeq(string(b), "\n") {
 		rest, ok := strings.CutPrefix(line, "---- ")

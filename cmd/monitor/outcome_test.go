@@ -72,6 +72,10 @@ func TestWholeStatus(t *testing.T) {
 	if code := jobStatus(got); code != 7 {
 		t.Errorf("status %d, want 7", code)
 	}
+	// Of a flow the counts stand behind the cut.
+	if got, err := (&trail{file: f}).wholeStatus(cut + "; 1 done, 1 failed"); err != nil || got != whole {
+		t.Errorf("found %q, %v, want %q", got, err, whole)
+	}
 }
 
 func FuzzJobStatus(f *testing.F) {

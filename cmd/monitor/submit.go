@@ -174,6 +174,7 @@ func checkName(name string) error {
 func (u *unit) prepare(c *config.Config, items []uow.Item) error {
 	whole, err := uow.Parse(u.text.name, u.text.head)
 	if err != nil {
+		_, err = monitor.Check(c, u.text.name, u.text.head) // tells more
 		return err
 	}
 	missing := slices.DeleteFunc(slices.Clone(items), func(it uow.Item) bool {

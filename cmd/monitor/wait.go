@@ -158,7 +158,7 @@ func (t *trail) status() (int, error) {
 	if text == "" {
 		return exitNo, fmt.Errorf("%s %w: it lies in %s without an outcome", status.Name(t.name), errNoRun, where)
 	}
-	if strings.HasSuffix(text, "…") {
+	if strings.Contains(text, "…") {
 		if whole, err := t.wholeStatus(text); err == nil && whole != "" {
 			text = whole
 		}

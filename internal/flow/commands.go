@@ -191,7 +191,7 @@ func (f *Flow) decide(rep Report) Record {
 	}
 	rec := Record{
 		Kind: CommandEnded, Step: n.Name, Try: int(st.try), Phase: st.phase, Cause: r.Cause, Outcome: a.Outcome, Text: a.Text,
-		Seq: st.seq, At: st.at, Run: rep.Run, Said: rep.Said,
+		Seq: st.seq, At: st.at, Run: rep.Run, Said: n.whose(st.phase, r.Cause, rep.Said),
 	}
 	switch {
 	case succeeded():
@@ -209,6 +209,17 @@ func (f *Flow) decide(rep Report) Record {
 		rec.Outcome, rec.Text = r.Outcome, r.Text
 	}
 	return rec
+}
+
+// whose is what an end is one of, for STATUS. As a rule that is what the step runs, also
+// where CHECK says afterwards that it was in vain. But it is CHECK where nothing else
+// has run, or where CHECK came to no answer at all.
+func (n *Node) whose(phase Phase, cause Cause, said string) string {
+	none := cause == Limited || cause == NotStarted || cause == Killed
+	if phase == Check || phase == Recheck && none {
+		return cmp.Or(n.CheckText, said)
+	}
+	return said
 }
 
 // apply makes of a flow in which a command is out the one in which it has ended as

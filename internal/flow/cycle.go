@@ -31,7 +31,7 @@ func (p *planner) cycles() {
 				return
 			}
 			cycle := c.shortest(tangle)
-			p.fault(int(cycle[0]), "AFTER", "these steps wait for one another: %s (remove one of them from the AFTER of the one before it)", p.path(cycle))
+			p.fault(int(cycle[0]), "AFTER", Circular, "these steps wait for one another: %s (remove one of them from the AFTER of the one before it)", p.path(cycle))
 		}
 	}
 }

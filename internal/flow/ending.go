@@ -2,8 +2,11 @@ package flow
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Tally counts how the steps stand that are counted.
@@ -94,7 +97,11 @@ func (f *Flow) settle() {
 
 // Ending is the outcome, once nothing runs and nothing can start any more. Clean-ups
 // may still be due: they change nothing of it.
-func (f *Flow) Ending() (Ending, bool) {
+func (f *Flow) Ending() (Ending, bool) { return f.EndingWithin(math.MaxInt) }
+
+// EndingWithin is Ending for where Text has no more room than so many bytes: what the
+// steps ran gives way first, then how they ended, and the counts never.
+func (f *Flow) EndingWithin(most int) (Ending, bool) {
 	if !f.settled {
 		return Ending{}, false
 	}
@@ -116,16 +123,19 @@ func (f *Flow) Ending() (Ending, bool) {
 			fail = i
 		}
 	}
-	switch {
-	case first < 0:
+	if first < 0 {
 		return e, true
-	case fail < 0:
-		e = Ending{Error, f.named(first) + "; " + e.Text, first}
-	case fail == first:
-		e = Ending{Fail, f.named(first) + "; " + e.Text, first}
-	default:
-		e = Ending{Fail, f.named(first) + "; " + f.named(fail) + "; " + e.Text, first}
 	}
+	e.Outcome, e.Step = Error, first
+	steps := []int{first}
+	if fail >= 0 {
+		e.Outcome = Fail
+		if fail != first {
+			steps = append(steps, fail)
+		}
+	}
+	const between = "; "
+	e.Text = f.named(steps, most-len(between)-len(e.Text)) + between + e.Text
 	return e, true
 }
 
@@ -144,14 +154,41 @@ func (f *Flow) fatal() (steps []int) {
 	return steps
 }
 
-// named says which step ended how.
-func (f *Flow) named(i int) string {
-	n, st := &f.plan.nodes[i], &f.steps[i]
-	text := fmt.Sprintf("step %q (try %d of %d): %s", n.Name, st.try, max(n.Tries, int(st.try)), st.text)
-	if st.said != "" {
-		text += ": " + st.said
+// named says which steps ended how, and what they ran, in so many bytes: what the ends
+// leave of them is shared, and what one command does not need is the other's.
+func (f *Flow) named(steps []int, most int) string {
+	ends := make([]string, len(steps))
+	room, want := most-len("; ")*(len(steps)-1), 0
+	for k, i := range steps {
+		n, st := &f.plan.nodes[i], &f.steps[i]
+		ends[k] = fmt.Sprintf("step %q (try %d of %d): %s", n.Name, st.try, max(n.Tries, int(st.try)), st.text)
+		if st.said != "" {
+			ends[k] += ": "
+		}
+		room -= len(ends[k])
+		want += len(st.said)
 	}
-	return text
+	for k, i := range steps {
+		said := f.steps[i].said
+		want -= len(said)
+		said = cut(said, max(room/(len(steps)-k), room-want))
+		room -= len(said)
+		ends[k] += said
+	}
+	return cut(strings.Join(ends, "; "), most)
+}
+
+// cut leaves of a text what has room.
+func cut(s string, most int) string {
+	const more = "…"
+	if len(s) <= most {
+		return s
+	}
+	n := max(0, most-len(more))
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + more
 }
 
 // plainEnding is that of a UOW without steps: its one step's.

@@ -16,7 +16,8 @@ type Node struct {
 	RetryDelay        time.Duration // least time between the starts of two tries
 	Skip              bool
 	ContinueOnFailure bool
-	Line              int // for faults
+	CheckText         string // CHECK as it is written, for STATUS
+	Line              int    // for faults
 }
 
 // group tells a step that succeeds by itself.
@@ -88,7 +89,19 @@ type Fault struct {
 	Item string // AFTER, GOAL; "" is the step itself
 	Line int    // of the step; 0 for the flow as a whole
 	Text string
+	Flaw Flaw
 }
+
+// Flaw is what kind of fault one is.
+type Flaw int
+
+// The flaws of a plan.
+const (
+	BadName   Flaw = iota // of a step: none, or one that another has
+	Unknown               // a step that is not there
+	Unordered             // a step without AFTER among others with one
+	Circular              // steps that wait for one another
+)
 
 func (f Fault) Error() string { return f.Text }
 
@@ -98,11 +111,11 @@ type planner struct {
 	faults []Fault
 }
 
-func (p *planner) fault(step int, item, format string, args ...any) {
+func (p *planner) fault(step int, item string, flaw Flaw, format string, args ...any) {
 	if len(p.faults) >= maxFaults {
 		return
 	}
-	f := Fault{Step: step, Item: item, Text: fmt.Sprintf(format, args...)}
+	f := Fault{Step: step, Item: item, Flaw: flaw, Text: fmt.Sprintf(format, args...)}
 	if step >= 0 {
 		f.Line = p.nodes[step].Line
 	}
@@ -149,9 +162,9 @@ func (p *planner) names() {
 		first, twice := p.index[name]
 		switch {
 		case name == "" && len(p.nodes) > 1:
-			p.fault(i, "", "it has no name (write \"==== STEP name\")")
+			p.fault(i, "", BadName, "it has no name (write \"==== STEP name\")")
 		case twice:
-			p.fault(i, "", "there is one of this name already%s (give it another name)", p.where(first))
+			p.fault(i, "", BadName, "there is one of this name already%s (give it another name)", p.where(first))
 		default:
 			p.index[name] = i
 		}
@@ -178,7 +191,7 @@ func (p *planner) connect() {
 		}
 	}
 	if ordered >= 0 && lacks >= 0 {
-		p.fault(lacks, "", "it has no AFTER, while step %s%s has one (give every step an AFTER, an empty one to those that start at once; or none)",
+		p.fault(lacks, "", Unordered, "it has no AFTER, while step %s%s has one (give every step an AFTER, an empty one to those that start at once; or none)",
 			strconv.Quote(p.nodes[ordered].Name), p.where(ordered))
 	}
 	p.pred.at = make([]int32, 1, len(p.nodes)+1)
@@ -189,9 +202,9 @@ func (p *planner) connect() {
 		for _, name := range p.nodes[i].After {
 			switch before, known := p.index[name]; {
 			case !known:
-				p.fault(i, "AFTER", "there is no step %s in this UOW (write names of its steps, with commas between them)", strconv.Quote(name))
+				p.fault(i, "AFTER", Unknown, "there is no step %s in this UOW (write names of its steps, with commas between them)", strconv.Quote(name))
 			case before == i:
-				p.fault(i, "AFTER", "a step can't come after itself (remove the name)")
+				p.fault(i, "AFTER", Circular, "a step can't come after itself (remove the name)")
 			default:
 				p.pred.to = append(p.pred.to, int32(before))
 			}
@@ -235,7 +248,7 @@ func (p *planner) goal() {
 		if i, known := p.index[name]; known {
 			want(int32(i))
 		} else {
-			p.fault(-1, "GOAL", "there is no step %s in this UOW (write names of its steps, with commas between them)", strconv.Quote(name))
+			p.fault(-1, "GOAL", Unknown, "there is no step %s in this UOW (write names of its steps, with commas between them)", strconv.Quote(name))
 		}
 	}
 	for i := 0; len(p.opts.Goal) == 0 && i < len(p.nodes); i++ {

@@ -116,5 +116,8 @@ func (f *Flow) turn(i int, to State, text string) {
 	if to.InTry() {
 		f.active++
 	}
+	if to == Skipped {
+		st.text = text // nothing of it ever runs that could tell more
+	}
 	st.state = to
 }

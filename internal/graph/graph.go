@@ -31,7 +31,7 @@ type Graph struct {
 type Step struct {
 	Name    string
 	After   []int  // numbers of the steps it comes after
-	State   string // its word; "" if that is not known
+	State   string // its word
 	Note    string // more of how it stands: "try 2 of 5"
 	Text    string // how its last command ended
 	Command string // what it runs; "" for a group
@@ -57,13 +57,14 @@ var looks = map[string]look{
 	"skipped":     {"#eeeeee", "#666666", 1, true},
 	"cancelled":   {"#ffe9c2", "#8a5a00", 2, false},
 	"not-reached": {"#eeeeee", "#666666", 1, true},
+	"unknown":     {"#ffffff", "#333333", 1, false},
 }
 
 func lookOf(state string) look {
 	if l, known := looks[state]; known {
 		return l
 	}
-	return look{"#ffffff", "#333333", 1, false}
+	return looks["unknown"]
 }
 
 // word is what is said of a step's state.

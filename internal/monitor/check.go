@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"simplejobq/internal/config"
+	"simplejobq/internal/flow"
 	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
 )
@@ -17,31 +18,21 @@ import (
 // run. What the format alone can't tell is checked here: the job type, its
 // arguments, what the local executor can't do. The error is uow.Errors.
 func Check(c *config.Config, name string, head []byte) (*uow.Unit, error) {
-	u, err := uow.Parse(name, head)
-	if err != nil {
-		return nil, err
-	}
-	ck := checker{c: c, u: u}
-	if len(u.Steps) == 0 {
-		ck.plain()
-	} else {
-		ck.steps()
-	}
-	for item, names := range map[string][]string{"AFTER": u.After, "AFTER ANY": u.AfterAny} {
-		for _, name := range names {
-			if queue, _, ok := strings.Cut(name, "/"); ok && !slices.Contains(queues(c), queue) {
-				ck.fault(-1, item, "%q is no queue whose UOWs can be waited for (write NAME or queue/NAME; queues: %s)", queue, strings.Join(queues(c), ", "))
-			}
+	return uow.Judge(name, head, func(u *uow.Unit) uow.Errors {
+		ck := checker{c: c, u: u}
+		if len(u.Steps) == 0 {
+			ck.plain()
+		} else {
+			ck.steps()
 		}
-	}
-	if len(ck.faults) == 0 {
-		return u, nil
-	}
-	slices.SortStableFunc(ck.faults, func(a, b *uow.Error) int { return a.Line - b.Line })
-	return nil, ck.faults
+		ck.queues("AFTER", u.After)
+		ck.queues("AFTER ANY", u.AfterAny)
+		return ck.faults
+	})
 }
 
-// checker gathers what is wrong with a unit of work.
+// checker gathers what is wrong with a unit of work. That may be one with errors in its
+// text: what follows from these alone is not told.
 type checker struct {
 	c      *config.Config
 	u      *uow.Unit
@@ -57,15 +48,18 @@ func (k *checker) fault(step int, item, format string, args ...any) {
 func (k *checker) plain() {
 	c, u := k.c, k.u
 	kind := c.Jobs[typeName(c, u)]
+	asks := u.Line("COMMAND")+u.Line("CHECK")+u.Line("JOB") > 0 || u.Unread(-1)
 	switch {
 	case u.Job != "" && kind == nil:
 		k.fault(-1, "JOB", "no job type of this name is configured%s", configured(c))
-	case !u.Asks() && c.Job.Type == "":
+	case !asks && c.Job.Type == "":
 		k.fault(-1, "", "nothing to run: write COMMAND :: and the command (or JOB :: and a job type%s)", configured(c))
 	}
 	k.commands(-1, u.Options)
 	k.limits(-1, u.Options)
-	k.fill(-1, kind, u.Get)
+	if asks == u.Asks() { // else what it asks for could not be read
+		k.fill(-1, kind, u.Get)
+	}
 }
 
 // steps checks each step, and the graph they make.
@@ -81,9 +75,32 @@ func (k *checker) steps() {
 		k.limits(i, o)
 		k.fill(i, kind, func(item string) (string, bool) { return k.u.StepGet(i, item) })
 	}
+	k.graph()
+}
+
+// graph checks the order of the steps, as far as it could be read.
+func (k *checker) graph() {
+	ordered := slices.ContainsFunc(k.u.Steps, func(st uow.Step) bool { return st.HasAfter })
+	for i := range k.u.Steps {
+		if ordered && k.u.Unread(i) {
+			k.u.Steps[i].HasAfter = true // it may stand in what could not be read
+		}
+	}
 	_, _, faults := planOf(k.c, k.u)
 	for _, f := range faults {
+		if f.Flaw == flow.BadName || f.Flaw == flow.Unknown && k.u.Lost() {
+			continue // the text's own errors say so, or may be why
+		}
 		k.fault(f.Step, f.Item, "%s", f.Text)
+	}
+}
+
+// queues checks the names of queues in an AFTER of the UOW.
+func (k *checker) queues(item string, names []string) {
+	for _, name := range names {
+		if queue, _, ok := strings.Cut(name, "/"); ok && !slices.Contains(queues(k.c), queue) {
+			k.fault(-1, item, "%q is no queue whose UOWs can be waited for (write NAME or queue/NAME; queues: %s)", queue, strings.Join(queues(k.c), ", "))
+		}
 	}
 }
 
@@ -115,6 +132,9 @@ func (k *checker) fill(step int, kind *config.JobType, get func(string) (string,
 	}
 	_, missing := kind.Fill(get)
 	for _, m := range missing {
+		if _, there := get(m.Item); !there && (k.u.Unread(-1) || step >= 0 && k.u.Unread(step)) {
+			continue
+		}
 		k.fault(step, m.Item, "%s", m.Text)
 	}
 }
@@ -156,9 +176,16 @@ func (s *session) kindName(u *uow.Unit) string { return typeName(s.conf, u) }
 
 func headError(name string, err error, c *config.Config) error {
 	if errors.Is(err, uow.ErrTooLarge) {
-		return uow.Errors{{File: name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND", units.Size(int64(c.Limits.UOWSize)))}}
+		return TooLarge(name, c)
 	}
 	return uow.Errors{{File: name, Text: err.Error()}}
+}
+
+// TooLarge is what a file is told that has more before its log than the configuration
+// allows: long scripts and many steps have different remedies.
+func TooLarge(name string, c *config.Config) uow.Errors {
+	return uow.Errors{{File: name, Text: fmt.Sprintf("more than %s before the log (limits.uow_size); put long scripts into a file of their own and name it in COMMAND; "+
+		"for a file of many steps, raise uow_size in section [limits] of the configuration", units.Size(int64(c.Limits.UOWSize)))}}
 }
 
 func kindName(mode uint32) string {

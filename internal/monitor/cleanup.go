@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
 )
 
@@ -141,10 +141,7 @@ func (s *session) cleanUp(t target) string {
 	j.outcome, j.text, j.to, j.state = flow.Outcome(u.Status.Kind), u.Status.Text, t.queue, judged
 	s.enter(j)
 	s.more = true
-	if n == 1 {
-		return "its clean-up is run"
-	}
-	return fmt.Sprintf("its %d clean-ups are run", n)
+	return units.Count(n, "clean-up is run", "clean-ups are run")
 }
 
 // cleanupsLeft is how many clean-ups wait for a message.

@@ -165,7 +165,7 @@ func (s *session) kindCloses(kind string) string {
 		return ""
 	}
 	if t.Slots > 0 && s.types[kind] >= t.Slots {
-		return fmt.Sprintf("job type %s runs %d at once, and %d run", kind, t.Slots, s.types[kind])
+		return fmt.Sprintf("job type %s runs %d at once, and %s", kind, t.Slots, units.Count(s.types[kind], "runs", "run"))
 	}
 	if t.Process == "" {
 		return ""

@@ -94,7 +94,8 @@ func drawnByLog(name string, u *uow.Unit, plan *flow.Plan, log io.Reader) (*grap
 	}), nil
 }
 
-// unknown is no state of a flow: the log does not tell it.
+// unknown is no state of a flow: the log does not tell it, as of a step that was renamed
+// since.
 const unknown flow.State = 255
 
 // toldBy reads the states of steps from a log: the last of each since the flow began
@@ -116,10 +117,13 @@ func drawn(name string, u *uow.Unit, plan *flow.Plan, standing func(int) flow.St
 	g := &graph.Graph{Name: name, Title: u.Title, Status: u.Status.Text, Steps: make([]graph.Step, plan.Len())}
 	for i := range g.Steps {
 		n := plan.Node(i)
-		s := graph.Step{Name: n.Name, After: plan.After(i), Command: commandOf(u, i)}
+		s := graph.Step{Name: n.Name, After: plan.After(i), Command: commandOf(u, i), State: "unknown"}
 		if st := standing(i); st.State != unknown {
 			s.State, s.Text = st.State.String(), st.Text
 			s.Note = note(n, st)
+		}
+		if n.Skip && s.Text == "" {
+			s.Text = "SKIP" // when its turn comes
 		}
 		g.Steps[i] = s
 	}

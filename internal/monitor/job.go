@@ -154,7 +154,8 @@ func planOf(c *config.Config, u *uow.Unit) (*flow.Plan, []*config.JobType, []flo
 		st, o := &u.Steps[i], u.StepOptions(i)
 		kinds[i] = c.Jobs[o.Job]
 		nodes[i] = flow.Node{
-			Name: st.Name, After: st.After, Ordered: st.HasAfter, Skip: st.Skip, ContinueOnFailure: st.ContinueOnFailure, Line: st.Line,
+			Name: st.Name, After: st.After, Ordered: st.HasAfter, Skip: st.Skip, ContinueOnFailure: st.ContinueOnFailure,
+			CheckText: o.Check, Line: st.Line,
 			Step: stepOf(c, o, kinds[i], u.NoAct), RetryDelay: delayOf(c, o, kinds[i]),
 		}
 	}

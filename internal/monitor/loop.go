@@ -12,6 +12,7 @@ import (
 	"simplejobq/internal/clock"
 	"simplejobq/internal/config"
 	"simplejobq/internal/run"
+	"simplejobq/internal/units"
 )
 
 // event is what others send the loop.
@@ -259,7 +260,7 @@ func (s *session) finished() bool {
 
 func (s *session) farewell() string {
 	if n := len(s.jobs); n > 0 {
-		return fmt.Sprintf("monitor stopped; %d running on under their runners", n)
+		return "monitor stopped; " + units.Count(n, "UOW runs on under its runner", "UOWs run on under their runners")
 	}
 	return "monitor stopped; nothing is running"
 }

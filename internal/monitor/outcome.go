@@ -9,6 +9,7 @@ import (
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/units"
+	"simplejobq/internal/uow"
 )
 
 // result makes of the end of a command what it means for its step.
@@ -72,6 +73,20 @@ func statusText(j *job, outcome flow.Outcome, text string) string {
 		status += fmt.Sprintf(" of %d", n)
 	}
 	return status
+}
+
+// roomy is the text of STATUS as it stands in the file: what the steps of a flow ran is
+// shortened there, so that there is room for how many of them did what.
+func roomy(j *job, text string) string {
+	if len(text) <= uow.StatusRoom || j.plain() || j.flow == nil {
+		return text
+	}
+	e, over := j.flow.Ending()
+	if !over || text != statusText(j, e.Outcome, e.Text) {
+		return text
+	}
+	e, _ = j.flow.EndingWithin(uow.StatusRoom - len(statusText(j, e.Outcome, "")))
+	return statusText(j, e.Outcome, e.Text)
 }
 
 // destination is the queue an outcome leads to.

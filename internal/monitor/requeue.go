@@ -10,6 +10,7 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
 	"simplejobq/internal/uow"
 )
 
@@ -87,7 +88,11 @@ func (s *session) requeueFrom(t target, step string) string {
 			done++
 		}
 	}
-	return answer + fmt.Sprintf(", from step %q; steps that are kept: %d", step, done)
+	stays := "nothing of what was done is kept"
+	if done > 0 {
+		stays = units.Count(done, "step is kept", "steps are kept")
+	}
+	return answer + fmt.Sprintf(", from step %q: %s", step, stays)
 }
 
 // waitAgain is what becomes of the steps that had come to an end and are not kept. Of a

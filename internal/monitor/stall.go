@@ -16,6 +16,7 @@ import (
 	"simplejobq/internal/messages"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
+	"simplejobq/internal/units"
 )
 
 // A disk that is this slow is listened past.
@@ -128,7 +129,11 @@ func (st *stall) hear() {
 					n++
 				}
 			}
-			st.say(fmt.Sprintf("heard while the disk does not answer: %s; %d running UOWs are being ended", messages.Quote(line), n))
+			what := "nothing that runs is meant"
+			if n > 0 {
+				what = units.Count(n, "running UOW is being ended", "running UOWs are being ended")
+			}
+			st.say(fmt.Sprintf("heard while the disk does not answer: %s; %s", messages.Quote(line), what))
 		default:
 			st.say(fmt.Sprintf("heard while the disk does not answer: %s; it is acted upon when the disk answers", messages.Quote(line)))
 		}

@@ -47,7 +47,8 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	if err != nil && !errors.Is(err, uow.ErrTooLarge) {
 		return done(err)
 	}
-	field, cut := uow.StatusField(text)
+	short := roomy(j, text)
+	field, cut := uow.StatusField(short)
 	u, err := uow.Parse(j.UOW, head)
 	if err != nil || !u.Complete() {
 		// Somebody rewrote the file while it ran: no room to be sure of. The log
@@ -58,7 +59,7 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 		return done(err)
 	}
 	// Crash window: STATUS new, the line not there. It is only for people.
-	if logged || cut {
+	if logged || cut || short != text {
 		if err := s.logLines(f, text); err != nil {
 			return done(err)
 		}

@@ -50,6 +50,8 @@ func (j Job) about() string {
 		}
 	case Waiting, Held:
 		parts = j.progress()
+	default: // STATUS tells of its tries
+		parts = j.steps()
 	}
 	for _, text := range []string{j.Why, j.Status} {
 		if text = oneLine(text); text != "" {
@@ -72,10 +74,14 @@ func (j Job) progress() []string {
 	if j.Try > 0 {
 		parts = append(parts, fmt.Sprintf("try %d", j.Try))
 	}
-	if j.Steps != nil {
-		parts = append(parts, fmt.Sprintf("%d/%d steps", j.Steps.Done, j.All))
+	return append(parts, j.steps()...)
+}
+
+func (j Job) steps() []string {
+	if j.Steps == nil {
+		return nil
 	}
-	return parts
+	return []string{fmt.Sprintf("%d/%d steps", j.Steps.Done, j.All)}
 }
 
 // Name shows a UOW's name: as it is, or quoted if a blank, a quote or a

@@ -133,6 +133,14 @@ func Size(n int64) string {
 	return "0B"
 }
 
+// Count writes a number of things, with the word for one of them or for many.
+func Count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // Bytes writes a measured amount to three figures: 712 B, 41.0 kB, 210 MB.
 func Bytes(n int64) string {
 	value, unit := float64(max(n, 0)), "B"

@@ -56,6 +56,7 @@ func TestShown(t *testing.T) {
 		{Duration(30 * time.Minute), "30m"}, {Duration(90 * time.Second), "1m30s"}, {Duration(time.Microsecond), "1ms"},
 		{Bytes(712), "712 B"}, {Bytes(41000), "41.0 kB"}, {Bytes(210e6), "210 MB"}, {Bytes(999999), "1.0 MB"},
 		{Size(64 << 10), "64KiB"}, {Size(1500), "1500B"}, {Size(1e7), "10MB"},
+		{Count(0, "step is", "steps are"), "0 steps are"}, {Count(1, "step is", "steps are"), "1 step is"}, {Count(12, "step is", "steps are"), "12 steps are"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

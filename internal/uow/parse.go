@@ -12,19 +12,7 @@ const maxName = 64
 // Parse reads a file up to its log. name is what messages call the file. On any
 // error there is no Unit, and the error is the Errors of the whole file. What only
 // the graph of the steps tells, such as a cycle, is still to be judged: see StepFault.
-func Parse(name string, head []byte) (*Unit, error) {
-	u := &Unit{
-		name: name, head: string(head), eol: "\n",
-		statusTitleEnd: -1, statusAt: -1, statusEnd: -1, logTitle: -1, logEnd: -1,
-	}
-	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before}
-	p.read()
-	p.judge()
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return u, nil
-}
+func Parse(name string, head []byte) (*Unit, error) { return Judge(name, head, nil) }
 
 // section is where in a file the parser is.
 type section int
@@ -57,6 +45,7 @@ func (p *parser) read() {
 		if strings.HasPrefix(u.head, mark) {
 			p.add(1, 0, "the file is UTF-16 (save it as UTF-8)")
 			p.titleAt[unitOfWork] = 1 // nothing else about it is worth telling
+			u.lost = true
 			return
 		}
 	}
@@ -189,6 +178,7 @@ func (p *parser) title(line string, end int) bool {
 		p.add(p.line, 0, "a second %s (the first is in line %d; a file is one UOW)", unitOfWork, again)
 		p.in = inWork
 		p.open(inUnit, &Unit{}, nil)
+		p.unread()
 	case title == unitOfWork:
 		p.in = inWork
 		p.open(inUnit, p.unit, nil)
@@ -207,6 +197,7 @@ func (p *parser) title(line string, end int) bool {
 }
 
 func (p *parser) misspelled(line, nearest string) {
+	p.unit.lost = p.unit.lost || nearest == ""
 	if p.dirty {
 		return
 	}
@@ -237,6 +228,7 @@ func (p *parser) step(name string) {
 		p.stepAt[name] = p.line
 	}
 	const write = "write letters, digits, -, _ and ., at most 64 bytes"
+	p.unit.lost = p.unit.lost || name == ""
 	if strings.Trim(name, nameChars+"-_.") != "" || name == "" || len(name) > maxName {
 		p.add(p.line, 0, "step name %s", not(name, "allowed", write))
 	}
@@ -263,6 +255,7 @@ func (p *parser) untitled(line string, first bool) {
 
 // stray complains about a line that has no business where it stands.
 func (p *parser) stray(line, what, write string) {
+	p.unread()
 	if p.dirty {
 		return
 	}

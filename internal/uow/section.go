@@ -102,6 +102,7 @@ func (p *parser) item(w *work, line string) {
 		return
 	}
 	if fault := nameFault(name); fault != "" {
+		p.unread()
 		p.add(p.line, 0, "%s", fault)
 		return
 	}
@@ -147,23 +148,4 @@ func (p *parser) where(line int) string {
 		return ""
 	}
 	return fmt.Sprintf(" in line %d", line)
-}
-
-// judge checks what only the whole file can tell.
-func (p *parser) judge() {
-	u := p.unit
-	if p.titleAt[unitOfWork] == 0 && !p.bare {
-		if !p.begun && u.logEnd > 0 {
-			p.add(p.line, 0, "\"==== JOB LOG\" ends what is read, and no \"==== UNIT OF WORK\" stands above it (move it to the end)")
-		} else if !p.begun {
-			p.add(0, 0, "the file is empty (write \"==== UNIT OF WORK\" and an item, such as COMMAND :: make backup)")
-		} else {
-			p.add(0, 0, "no section \"==== UNIT OF WORK\"")
-		}
-	}
-	p.close()
-	p.judgeSteps()
-	if u.ExpiresIn > 0 && !u.Enqueued.IsZero() {
-		u.Expires = u.Enqueued.Add(u.ExpiresIn)
-	}
 }

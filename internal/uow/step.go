@@ -1,6 +1,7 @@
 package uow
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -18,7 +19,8 @@ type Step struct {
 	ContinueOnFailure bool
 	Own               []Item // the step's own, in order
 
-	items []Item // in order
+	items  []Item // in order
+	unread bool   // a line of it
 }
 
 // after reads the AFTER of a STEP, which may be empty: the step starts at once.
@@ -50,30 +52,15 @@ func splitSteps(s, or string) (list []string, fault string) {
 		name = strings.Trim(name, blanks)
 		switch {
 		case name == "":
-			return nil, "a name is missing beside a comma (" + write + ", " + or + ")"
+			fault = cmp.Or(fault, "a name is missing beside a comma ("+write+", "+or+")")
 		case seen[name]:
-			return nil, quote(name) + " stands there twice (write it once)"
-		}
-		seen[name] = true
-		list = append(list, name)
-	}
-	return list, ""
-}
-
-// judgeSteps checks what UNIT OF WORK and the steps owe each other.
-func (p *parser) judgeSteps() {
-	u := p.unit
-	if len(u.Steps) == 0 {
-		if it, ok := u.find("GOAL"); ok {
-			p.about(it, "there are no steps (add STEP sections, or leave the item out)")
-		}
-		return
-	}
-	for _, item := range []string{"COMMAND", "CHECK", "CLEANUP", "JOB"} {
-		if it, ok := u.find(item); ok {
-			p.about(it, "a UOW with steps has none of its own (the first step is in line %d; move it into a step)", u.Steps[0].Line)
+			fault = cmp.Or(fault, quote(name)+" stands there twice (write it once)")
+		default:
+			seen[name] = true
+			list = append(list, name)
 		}
 	}
+	return list, fault
 }
 
 // StepOptions are the options of a step over those that UNIT OF WORK gives to all.

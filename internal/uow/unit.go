@@ -56,6 +56,8 @@ type Unit struct {
 	eol   string // of the first line
 	items []Item // of UNIT OF WORK, in order
 
+	unread, lost bool // see Unread and Lost
+
 	// Where things stand in head; -1 where there is none.
 	statusTitleEnd   int // behind the line end of the title
 	statusAt         int // the line that holds the text, or is room for it

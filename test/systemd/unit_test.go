@@ -145,7 +145,7 @@ func TestShutdownMessage(t *testing.T) {
 	s.job("one")
 	s.tell("SHUTDOWN")
 	s.untilProperty("ActiveState", "inactive")
-	if got, want := s.read("farewell"), "monitor stopped; 1 running on under their runners\n"; got != want {
+	if got, want := s.read("farewell"), "monitor stopped; 1 UOW runs on under its runner\n"; got != want {
 		t.Errorf("the last status line is %q, want %q", got, want)
 	}
 	if got := s.property("Result") + " " + s.property("NRestarts"); got != "success 0" {
