@@ -90,6 +90,9 @@ func (s *session) round() error {
 	if err := s.readMessages(); err != nil {
 		return err
 	}
+	if s.inbox.Unended() {
+		s.glance = s.now.Add(2 * time.Second)
+	}
 	if err := s.look(); err != nil {
 		return err
 	}
