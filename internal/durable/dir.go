@@ -62,6 +62,24 @@ func (d *Dir) Same(other *Dir) bool {
 // Dev is the device of the file system the directory lies on.
 func (d *Dir) Dev() uint64 { return d.stat.Dev }
 
+// SameMount reports whether both are seen through one mount: from one to another the
+// kernel renames nothing, be they of one file system. A kernel before 5.8 does not
+// tell mounts apart, and then they count as one.
+func (d *Dir) SameMount(other *Dir) bool {
+	a, b := d.mount(), other.mount()
+	return a == b || a == 0 || b == 0
+}
+
+// mount is the number of the mount, 0 if that is not told. No disk is asked.
+func (d *Dir) mount() uint64 {
+	var st unix.Statx_t
+	err := unix.Statx(d.fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st)
+	if err != nil || st.Mask&unix.STATX_MNT_ID == 0 {
+		return 0
+	}
+	return st.Mnt_id
+}
+
 // Close gives the descriptor back.
 func (d *Dir) Close() error { return unix.Close(d.fd) }
 

@@ -62,6 +62,8 @@ func TestKilledBeforeALateCut(t *testing.T) {
 	x.says()
 }
 
+// Half a message is never acted upon, whoever has the file open and however long it
+// lies there, over crashes too: KILL JOB may be the beginning of KILL JOB name.
 func TestUnendedLine(t *testing.T) {
 	x := newBox(t, head)
 	w, err := os.OpenFile(x.path, os.O_WRONLY|os.O_APPEND, 0)
@@ -72,24 +74,70 @@ func TestUnendedLine(t *testing.T) {
 	x.want("A")
 	x.acted()
 	x.want()
-	x.want() // a writer is there
+	x.says() // somebody may be about to go on
+	if !x.Unended() {
+		t.Error("nothing tells that it is to be looked at again")
+	}
 	fmt.Fprint(w, "JOB")
 	w.Close()
-	x.want() // changed since the last look
-	tail, err := os.Open(x.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tail.Close()
-	x.want("KILL JOB") // a reader does not matter
+	x.want()
+	x.says() // it has grown
+	x.calm = 0
+	x.want()
+	x.says(`its last line has no newline and is not acted upon until it has one: "KILL JOB"`)
+	x.want()
 	x.acted()
-	tail.Close()
-	x.says("its last line has no newline")
-	x.append("\nB\n")
-	x.want("B")
+	x.want()
+	x.says() // once
+	x.holds(head + "A\nKILL JOB")
+	x.crash()
+	x.start()
+	x.calm = 0
+	x.want()
+	x.want()
+	x.says(`no newline and is not acted upon until it has one: "KILL JOB"`)
+	x.append(" x")
+	x.want()
+	x.want()
+	x.says() // the same line
+	x.append("y\nB\nSHUT")
+	x.want("KILL JOB xy", "B")
+	x.acted()
+	x.want()
+	x.want()
+	x.says(`"SHUT"`) // another one
+	x.holds(head + "A\nKILL JOB xy\nB\nSHUT")
+	x.append("\n")
+	x.want("SHUT")
 	x.acted()
 	x.holds(head)
 	x.says()
+	x.append("SHUT")
+	x.want()
+	x.want()
+	x.says(`"SHUT"`) // where the one before lay
+}
+
+// What there is nothing to act upon in is not spoken of, and stays.
+func TestUnendedRemark(t *testing.T) {
+	x := newBox(t, head)
+	x.calm = 0
+	for _, text := range []string{"# of the block", " more\nA\n# a remark", "\n  "} {
+		x.append(text)
+		x.reads()
+		x.acted()
+		x.want()
+		x.want()
+		if x.Unended() {
+			t.Errorf("%q is waited for", text)
+		}
+	}
+	x.says()
+	x.holds(head + "# of the block more\nA\n# a remark\n  ")
+	x.append("B\n")
+	x.want("  B")
+	x.acted()
+	x.holds(head + "# of the block more\n")
 }
 
 func TestWriterComesJustBeforeTheCut(t *testing.T) {
@@ -112,16 +160,6 @@ func TestWriterComesJustBeforeTheCut(t *testing.T) {
 	x.acted()
 	x.holds(head)
 	x.says()
-}
-
-func TestUnendedLineGrowsJustBeforeItIsTaken(t *testing.T) {
-	x := newBox(t, head)
-	x.append("KILL ")
-	x.want()
-	during(t, "reads:reopen", 2, func() { x.append("JOB") })
-	x.want()
-	x.append(" x\n")
-	x.want("KILL JOB x")
 }
 
 // The shell's > instead of >>, while what stood there is acted upon: as many bytes,

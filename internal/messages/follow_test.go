@@ -165,12 +165,19 @@ func TestReplaced(t *testing.T) {
 	x.acted()
 	x.says("is not the file that was read before")
 	x.holds("")
-	// The old one's last line has no newline.
-	x.append("F")
+	// The old one's last line has no newline, and nobody can give it one.
+	x.append("F\nKILL JOB")
 	x.replace("G\n")
 	x.want("F")
 	x.acted()
+	x.says()
 	x.want("G")
+	x.acted()
+	x.says(`the last line of the file that had this name before has no newline and is not acted upon: "KILL JOB"`, "is not the file that was read before")
+	x.append("H") // an editor ends it
+	x.want()
+	x.replace("H\nI\n")
+	x.want("H", "I")
 }
 
 func TestReplacedByAnOldCopy(t *testing.T) {

@@ -32,7 +32,8 @@ type Inbox struct {
 	again   int64   // lines that begin before it are repeats
 	unsaved bool    // the disk must learn of done before anything else happens
 
-	partial  durable.Stat  // when the last look found a line without its end
+	partial  partial
+	calm     time.Duration // how long it has not grown when it is said
 	patience time.Duration // how long a nameless file is followed for its writers
 	left     time.Time     // since when it is
 	more     bool
@@ -73,7 +74,7 @@ func OpenInbox(path string, state *durable.Dir, name string) (*Inbox, []string, 
 	last.Seq = 0
 	b := &Inbox{
 		path: path, marks: marks, saved: last, away: last, lost: err,
-		patience: 10 * time.Second, told: map[string]bool{},
+		calm: 2 * time.Second, patience: 10 * time.Second, told: map[string]bool{},
 	}
 	return b, b.follow(), nil
 }
@@ -90,6 +91,9 @@ func (b *Inbox) Waiting() bool { return b.src == nil }
 
 // Leaving reports that a file which lost its name is still waited for.
 func (b *Inbox) Leaving() bool { return !b.left.IsZero() }
+
+// Unended reports that the last line has no newline, which is not said yet.
+func (b *Inbox) Unended() bool { return !b.partial.since.IsZero() && b.partial.told == nil }
 
 // Read returns the complete lines that came since, at most 1 MiB of them,
 // without blank lines and comments. They are on record as handed out before it
@@ -169,7 +173,7 @@ func (b *Inbox) leave() (lines []Line, gone bool, said []string, err error) {
 	}
 	b.away = b.current()
 	err = b.src.close()
-	b.src, b.left, b.partial = nil, time.Time{}, durable.Stat{}
+	b.src, b.left, b.partial = nil, time.Time{}, partial{}
 	return nil, true, said, err
 }
 

@@ -147,8 +147,9 @@ func HowTo(file string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Messages to the monitor: append one line each, for example
 #   echo "STATUS" >> %s
-# The answer appears in monitor_says (follow it with tail -F). A line is taken
-# out once it is acted upon; this block of lines that begin with # stays.
+# The answer appears in monitor_says (follow it with tail -F). A line needs its
+# newline, and is taken out once it is acted upon; this block of lines that
+# begin with # stays.
 # Keywords are capitals. A name is the name of a unit of work; queue/name means
 # exactly that file, and queue/pattern with * and ? means many.
 #

@@ -13,7 +13,7 @@ import (
 
 // take reads what is new in the file that is open, and puts the intent on disk
 // if there are lines in it. last: the file lost its name and its writers, so a
-// line without its end will not get one.
+// line without its newline will not get one.
 func (b *Inbox) take(last bool) (lines []Line, said []string, err error) {
 	src := b.src
 	now, err := src.file.Stat()
@@ -85,14 +85,11 @@ func (b *Inbox) scan(now durable.Stat, last bool) (lines []Line, said []string, 
 		var rest []byte
 		lines, more, rest = b.split(buf[:n])
 		said = append(said, more...)
-		if atEnd && len(rest) > 0 {
-			took, more, err := b.unended(rest, now, last)
-			if err != nil {
-				return nil, nil, err
-			}
-			return append(lines, took...), append(said, more...), nil
+		if atEnd && len(lines) == 0 && len(rest) > 0 {
+			return nil, append(said, b.unended(rest, now, last)...), nil
 		}
-		if len(rest) == n { // it shrank while it was read
+		b.partial = partial{} // the line it was about has its end
+		if len(rest) == n {   // it shrank while it was read
 			break
 		}
 		b.more = !atEnd && len(lines) > 0
@@ -154,35 +151,31 @@ func (b *Inbox) line(lines []Line, line []byte) []Line {
 	return lines
 }
 
-// unended looks at a last line without a newline. It is taken only when it has
-// not changed since the last look and nobody has the file open for writing: a
-// shell may be between the two halves of it.
-func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (lines []Line, said []string, err error) {
-	if b.src.pos == b.src.head && rest[0] == '#' && !last {
-		return nil, nil, nil // the comment block stays open for its newline
+// partial is a last line that has no newline yet.
+type partial struct {
+	file  durable.Stat // when it last grew
+	since time.Time    // it has not
+	told  []byte       // what was said of it; nil: nothing yet
+}
+
+// unended looks at a last line without a newline. It is never acted upon: a disk
+// without room keeps the beginning of a line, and KILL JOB is the beginning of KILL
+// JOB name. That is said once, when nobody seems to go on writing it.
+func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (said []string) {
+	if text := bytes.TrimSpace(rest); len(text) == 0 || text[0] == '#' {
+		return nil
 	}
-	if !last {
-		if !b.partial.SameContent(now) {
-			b.partial = now
-			return nil, nil, nil
-		}
-		switch writers, err := b.src.writers(); {
-		case err != nil:
-			return nil, nil, err
-		case writers == durable.Unknown && b.once("unended"):
-			return nil, []string{b.path + " ends in a line without a newline, and whether somebody is still writing it cannot be found out here; it waits for its newline"}, nil
-		case writers != durable.Quiet:
-			return nil, nil, nil
-		}
-		if again, err := b.src.file.Stat(); err != nil || !again.SameContent(now) {
-			return nil, nil, err
-		}
+	switch p := &b.partial; {
+	case last:
+		said = append(said, fmt.Sprintf("%s: the last line of the file that had this name before has no newline and is not acted upon: %s; if it is still meant, append it once more, whole", b.path, Quote(string(rest))))
+	case p.told != nil && bytes.HasPrefix(rest, p.told):
+	case !p.file.SameContent(now):
+		*p = partial{file: now, since: time.Now()}
+	case time.Since(p.since) >= b.calm:
+		p.told = bytes.Clone(rest)
+		said = append(said, fmt.Sprintf("%s: its last line has no newline and is not acted upon until it has one: %s; append what is missing of it, or take it out with an editor", b.path, Quote(string(rest))))
 	}
-	lines = b.line(nil, rest)
-	if len(lines) > 0 {
-		said = []string{fmt.Sprintf("%s: its last line has no newline and nobody is writing it any more; it is taken as it is: %s", b.path, Quote(string(rest)))}
-	}
-	return lines, said, nil
+	return said
 }
 
 // empty cuts the file back to its leading comments if everything else in it was

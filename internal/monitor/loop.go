@@ -33,7 +33,12 @@ const (
 
 // work recovers what the last monitor left, then turns round after round.
 func (s *session) work(ctx context.Context) (err error) {
-	defer s.close()
+	defer func() {
+		d := startDisk() // closing writes, too
+		d.rounds <- func() error { s.close(); return nil }
+		_ = s.waitFor(d, nil, nil, func(time.Duration) error { return nil })
+		d.end()
+	}()
 	defer func() {
 		if err != nil {
 			s.mem.stall = s.newStall()
@@ -46,9 +51,11 @@ func (s *session) work(ctx context.Context) (err error) {
 		s.say("up", "", fmt.Sprintf("monitor %s, pid %d, on %s", s.Version, os.Getpid(), s.conf.Root))
 	}
 	s.resumed()
+	s.starting = ctx
 	if err := s.carryOut(s.recover); err != nil {
 		return err
 	}
+	s.starting = nil
 	s.noticed = s.summary()
 	s.notify("READY=1\nSTATUS=" + s.noticed)
 	err = s.loop(ctx)
@@ -91,6 +98,9 @@ func (s *session) round() error {
 	if err := s.readMessages(); err != nil {
 		return err
 	}
+	if s.inbox.Unended() {
+		s.glance = s.now.Add(2 * time.Second)
+	}
 	if err := s.look(); err != nil {
 		return err
 	}
@@ -118,53 +128,6 @@ func (s *session) commit() error {
 	}
 	s.watchTrouble()
 	return err
-}
-
-// carryOut has the disk goroutine do what may block, and waits for it. A disk
-// that is slow or frozen is told from a loop that hangs by the thread's state:
-// only what waits inside the kernel keeps the watchdog fed.
-func (s *session) carryOut(round func() error) error {
-	st := s.newStall()
-	s.disk.rounds <- round
-	began, listening, said := time.Now(), false, false
-	pace := time.Second
-	if s.Beat > 0 {
-		pace = min(pace, s.Beat)
-	}
-	beat := time.NewTimer(pace)
-	defer beat.Stop()
-	for {
-		select {
-		case err := <-s.disk.done:
-			if listening {
-				s.heardBeside(st.end())
-			}
-			if said {
-				s.alarm(fmt.Sprintf("the disk answered after %v", time.Since(began).Round(time.Second)))
-				s.noticed = ""
-			}
-			s.notify("WATCHDOG=1")
-			return err
-		case ev := <-s.events:
-			if n := len(s.late); n == 0 || ev.kind != evHint || s.late[n-1].kind != evHint {
-				s.late = append(s.late, ev)
-			}
-		case <-beat.C:
-			beat.Reset(pace)
-			if !inKernel(os.Getpid(), s.disk.tid) {
-				continue
-			}
-			s.notify("WATCHDOG=1")
-			if d := time.Since(began); d > stallHeard && !listening {
-				listening = true
-				st.listen()
-			} else if d > stallSaid && !said {
-				said = true
-				s.notify("STATUS=waiting for the disk")
-				st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", s.conf.Root, d.Round(time.Second)))
-			}
-		}
-	}
 }
 
 // heardBeside notes whose end was asked for while the disk did not answer.

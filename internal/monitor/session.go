@@ -44,14 +44,19 @@ var ErrBusy = spool.ErrBusy
 // error is nil after every orderly stop.
 func Run(ctx context.Context, cfg Config) error {
 	started, mem := time.Now(), newMemory()
-	sp, lock, err := open(cfg, started)
+	var sp *spool.Spool
+	var lock *durable.File
+	again := func() error {
+		return cfg.patiently(ctx, mem, func() (err error) { sp, lock, err = open(cfg, started); return err })
+	}
+	err := again()
 	for back := time.Second; durable.Passing(err); back = min(2*back, 4*time.Second) {
 		mem.broken(cfg.Stderr, err)
-		cfg.notify("EXTEND_TIMEOUT_USEC=15000000")
+		cfg.notify(extend)
 		if !pause(ctx, back, cfg) {
 			return nil
 		}
-		sp, lock, err = open(cfg, started)
+		err = again()
 	}
 	for errors.Is(err, ErrBusy) && time.Since(started) < time.Second {
 		// One that was killed a moment ago may not be gone yet, or what it was just
@@ -59,15 +64,29 @@ func Run(ctx context.Context, cfg Config) error {
 		if !pause(ctx, 20*time.Millisecond, cfg) {
 			break
 		}
-		sp, lock, err = open(cfg, started)
+		err = again()
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		// The lock is held over all sessions: nobody gets in between two of them.
+		err = sessions(ctx, cfg, sp, lock, started, mem)
+		if !errors.Is(err, errLeft) {
+			_ = lock.Close()
+		}
 	}
-	// The lock is held over all sessions: nobody gets in between two of them.
-	defer lock.Close()
+	if errors.Is(err, errLeft) {
+		return nil
+	}
+	return err
+}
+
+// sessions has one session follow the other until the monitor is to end.
+func sessions(ctx context.Context, cfg Config, sp *spool.Spool, lock *durable.File, started time.Time, mem *memory) error {
 	for back := time.Second; ; back = min(2*back, 4*time.Second) {
-		s, err := newSession(cfg, sp, started, mem)
+		var s *session
+		err := cfg.patiently(ctx, mem, func() (err error) { s, err = newSession(cfg, sp, started, mem); return err })
+		if errors.Is(err, errLeft) {
+			return err
+		}
 		if err == nil {
 			err = s.work(ctx)
 		}
@@ -103,8 +122,11 @@ func Run(ctx context.Context, cfg Config) error {
 		if !goOn {
 			return nil
 		}
-		for sp, err = spool.Reopen(Layout(cfg.Conf), lock); err != nil; sp, err = spool.Reopen(Layout(cfg.Conf), lock) {
-			if errors.As(err, &lost) {
+		again := func() error {
+			return cfg.patiently(ctx, mem, func() (err error) { sp, err = spool.Reopen(Layout(cfg.Conf), lock); return err })
+		}
+		for err = again(); err != nil; err = again() {
+			if errors.As(err, &lost) || errors.Is(err, errLeft) {
 				return err
 			}
 			mem.broken(cfg.Stderr, err)
@@ -206,6 +228,7 @@ type session struct {
 	retiring sync.WaitGroup
 	patience context.Context
 	hurry    context.CancelFunc
+	starting context.Context // until the service manager was told READY=1
 
 	// What this round leaves to be done after the commit.
 	tells    []func()   // what is told

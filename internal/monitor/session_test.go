@@ -261,6 +261,38 @@ func TestTroubleIsSaidOnce(t *testing.T) {
 }
 
 // A session that can't even begin says so and does not fall over its own feet.
+// A file that can't be compared for want of descriptors is given back as if it had
+// changed; that alone would tell nobody anything.
+func TestTroubleNamesItsCause(t *testing.T) {
+	looks := 0
+	for after := 0; after <= looks; after++ {
+		b := newBench(t, func(c *config.Config) { c.SettleTime, c.SleepTime = 0, 0 })
+		b.drop("wait-q", "accepted", uowText("COMMAND :: true"))
+		b.drop("wait-q", "refused", "no unit of work\n")
+		looks = 0
+		durable.Looking = func() error {
+			if looks++; looks > after {
+				return unix.EMFILE
+			}
+			return nil
+		}
+		b.timer = true
+		err := b.round()
+		durable.Looking = nil
+		for _, w := range b.trouble {
+			if !strings.Contains(w.text, unix.EMFILE.Error()) || w.text == unix.EMFILE.Error() {
+				t.Errorf("after %d looks: %q", after, w.text)
+			}
+		}
+		if err == nil && looks > after && len(b.trouble) == 0 {
+			t.Errorf("after %d looks: nothing is said", after)
+		}
+	}
+	if looks < 20 {
+		t.Errorf("only %d looks: that proves little", looks)
+	}
+}
+
 func TestSessionWithoutDisk(t *testing.T) {
 	for _, site := range []durable.Site{"start:mkdir"} {
 		conf := config.Default()

@@ -97,6 +97,9 @@ func (s *session) fault(err error) {
 		}
 		return
 	}
+	if errors.Is(err, spool.ErrChanged) {
+		return // a lost race: whoever lost it looks again, and what it was lost by is told beside it
+	}
 	s.stats.errors++
 	if durable.Passing(err) {
 		s.later(2 * time.Second)

@@ -133,7 +133,10 @@ func TestFinish(t *testing.T) {
 		"replaced": {act: func(b *box) error {
 			return errors.Join(os.Remove(b.path(Executing, "a")), os.WriteFile(b.path(Executing, "a"), []byte("new\n"), 0o644))
 		}, strange: true, exec: []string{"a"}},
-		"a namesake there":              {act: func(b *box) error { return os.WriteFile(b.path(Done, "a"), []byte("old\n"), 0o644) }, more: []string{"a~1"}},
+		"a namesake there": {act: func(b *box) error { return os.WriteFile(b.path(Done, "a"), []byte("old\n"), 0o644) }, more: []string{"a~1"}},
+		"a namesake and a UOW of the name of its reason there": {act: func(b *box) error {
+			return errors.Join(os.WriteFile(b.path(Done, "a"), []byte("old\n"), 0o644), os.WriteFile(b.path(Done, "a.why"), []byte("another\n"), 0o644))
+		}, more: []string{"a~1", "a.why"}},
 		"a directory of the name there": {act: func(b *box) error { return os.Mkdir(b.path(Done, "a"), 0o755) }, more: []string{"a~1"}},
 		"removed, and a namesake there": {act: func(b *box) error {
 			return errors.Join(os.Remove(b.path(Executing, "a")), os.WriteFile(b.path(Done, "a"), []byte("old\n"), 0o644))

@@ -30,9 +30,9 @@ func (s *Spool) follow(q Queue) error {
 		return err
 	}
 	dir, err := s.Root.Sub(s.Name(q))
-	if err == nil && dir.Dev() != s.Root.Dev() {
+	if err == nil && (dir.Dev() != s.Root.Dev() || !dir.SameMount(s.Root)) {
 		dir.Close()
-		err = errors.New("now lies on another file system")
+		err = errors.New("now lies on another file system, or is a mount of its own")
 	}
 	if err != nil {
 		s.lost[q] = true

@@ -70,7 +70,7 @@ func (s *Spool) place(act string, m *Moved, take func(name string) error) error 
 	return fmt.Errorf("%s: %s: the name is taken again and again", act, s.dirs[m.To].Join(wanted))
 }
 
-// makeRoom gives what lies under a name, and its reason, a suffix. That somebody
+// makeRoom gives what lies under a name, and in trash its reason, a suffix. That somebody
 // else was quicker is no error: whoever asked tries again.
 func (s *Spool) makeRoom(act string, q Queue, name string) (other string, err error) {
 	for n := 1; ; n++ {
@@ -97,7 +97,7 @@ func (s *Spool) displace(act string, q Queue, name, newName string) error {
 	if errors.Is(err, fs.ErrExist) && s.same(q, name, q, newName) {
 		err = dir.Remove("heal:twin", name)
 	}
-	if err != nil {
+	if err != nil || q != Trash { // elsewhere NAME.why is a UOW of its own
 		return err
 	}
 	err = dir.Move(site, whyOf(name), dir, whyOf(newName))

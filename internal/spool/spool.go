@@ -125,6 +125,8 @@ func Open(layout Layout) (_ *Spool, err error) {
 			return nil
 		case d.Dev() != s.Root.Dev():
 			faults = append(faults, fmt.Sprintf("%s: lies on another file system than %s; one spool must lie on one file system, because a UOW is moved by renaming it", d.Path(), layout.Root))
+		case !d.SameMount(s.Root):
+			faults = append(faults, fmt.Sprintf("%s: is a mount of its own (a bind mount) below %s; a UOW is moved by renaming it, and nothing can be renamed from one mount to another: unmount it, or mount the whole spool", d.Path(), layout.Root))
 		}
 		return d
 	}

@@ -56,14 +56,19 @@ func TestOddLines(t *testing.T) {
 	if n := d.said("more than 64 KiB"); n != 1 {
 		t.Errorf("the hole was passed over %d times", n)
 	}
-	// A message without its newline is taken when nobody writes any more.
+	// A message without its newline waits for it, however long nobody writes.
 	d.add("RESUME #odd0-2")
-	d.answered("odd0-2", 0)
+	d.until("that it has no newline is said", func() bool { return d.Says("has no newline") })
+	d.add(" #odd0-3\nRESUME #odd0-4\nRESUME #od")
+	d.answered("odd0-4", 0)
+	d.add("d0-5\n")
+	d.answered("odd0-5", 0)
 	d.once("has no newline")
-	d.add("RESUME #odd0-3\n")
-	d.answered("odd0-3", 0)
+	d.once(`answer    #odd0-3 not understood: "RESUME #odd0-2 #odd0-3"`)
 	d.emptied()
-	d.judge(d.settle("odd", 1, 4))
+	if a := d.settle("odd", 1, 6); a.lost != 1 || a.acted != 5 || len(a.foreign) > 0 {
+		t.Errorf("of six messages, the halves of two of them one, this became: %+v", a)
+	}
 }
 
 // A line of a mebibyte that is killed in its middle goes on to be no message.
