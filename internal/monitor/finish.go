@@ -67,6 +67,9 @@ func (s *session) depart(j *job) {
 		s.later(time.Second)
 		return
 	}
+	if strange != "" {
+		s.strangers() // what an editor put under its name is known as that while the job is here
+	}
 	s.exit(j, !j.to.Ended())
 	if m.Entry != nil {
 		if u, _, err := s.readUnit(j.to, m.Entry.Name); err == nil {

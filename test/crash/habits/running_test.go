@@ -168,6 +168,27 @@ func whileItRuns(t *testing.T, unwatched bool) {
 		len(acts), len(acts)+2-len(whole))
 }
 
+// The same when the run ends before the monitor has looked: the file that an editor put
+// there holds the first line of the run's log, and is no interrupted run for that.
+func TestReplacedUnlooked(t *testing.T) {
+	t.Parallel()
+	x := spool(t, world.Memory(), "slots = 2\nsleep_time = \"1h\"\n")
+	u := done("edited", "wait-q", world.Plain(waitsForGo)+lines("edited", 2))
+	x.Drop(u)
+	m := start(x)
+	x.Until(patience, "it runs", func() bool {
+		return len(x.Ran()) == 1 && strings.Contains(read(filepath.Join(x.Root, "currently-executing/edited")), " try 1: ")
+	})
+	if err := shell(x.Root, `sed -i s/PAD/PUD/ currently-executing/edited; touch "$1"/go`, x.W); err != nil {
+		t.Fatal(err)
+	}
+	x.Until(patience, "both have ended", func() bool { return x.There("done-q", "edited") && x.There("done-q", "edited~1") })
+	m.stop()
+	if n := x.Ran()["edited"]; n != 2 || !spokenOf(x, "edited", second) {
+		t.Errorf("it ran %d times; its second file is not called newly dropped", n)
+	}
+}
+
 // looked returns when the monitor has looked into currently-executing of its own
 // accord: a UOW that a person puts there is found then, and run.
 func looked(x *world.World, name string) {
