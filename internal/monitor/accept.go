@@ -85,6 +85,7 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	} else if u.Status.Kind == uow.TryAgain {
 		text += ", " + u.Status.Text
 	}
+	s.accepts = true
 	s.tells = append(s.tells, func() {
 		s.journal.Tell(ev)
 		s.say("accepted", e.Name, text)

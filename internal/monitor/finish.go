@@ -32,6 +32,26 @@ func (s *session) unsettledEnds() bool {
 	return false
 }
 
+// moveLag is how long a UOW that has ended may wait for the commit of the next end, so
+// that one covers both: as long as something else runs.
+const moveLag = 10 * time.Millisecond
+
+// mayWait reports whether the move of a UOW can do so: nothing else needs a commit in
+// this round, and another end will.
+func (s *session) mayWait(j *job) bool {
+	if s.slots == 0 || s.stop != running || s.sp.Batch.Dirty() || s.now.Sub(j.wrote) >= moveLag {
+		return false
+	}
+	for _, other := range s.jobs {
+		for _, c := range other.commands {
+			if c.stage == ended {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // move takes UOWs whose STATUS is on disk to where it leads.
 func (s *session) move() {
 	for _, j := range s.jobs {
@@ -43,8 +63,19 @@ func (s *session) move() {
 			}
 		}
 		if j.state == leaving {
+			if s.mayWait(j) {
+				s.settleSoon(j)
+				continue
+			}
 			s.depart(j)
 		}
+	}
+}
+
+// settleSoon has a round come for the move of a UOW.
+func (s *session) settleSoon(j *job) {
+	if due := j.wrote.Add(moveLag); s.glance.IsZero() || due.Before(s.glance) {
+		s.glance = due
 	}
 }
 
@@ -80,7 +111,7 @@ func (s *session) depart(j *job) {
 		}
 	}
 	s.order.news(j.UOW)
-	s.more = true // the move is durable after one more commit
+	s.more = s.more || s.slots == 0 // its second link goes once that is told
 	s.tells = append(s.tells, func() {
 		if strange != "" {
 			s.say("trouble", j.UOW, strange)
@@ -192,7 +223,7 @@ func (s *session) decide(c *command) {
 	j.past.add(rec)
 	s.changed(j, changes)
 	s.endUnwanted(j)
-	s.more = true
+	s.more = s.more || !j.plain()
 }
 
 // finish takes leave of a command whose end the flow knows.

@@ -113,6 +113,14 @@ func (s *session) round() error {
 	}
 	err := s.commit()
 	s.timer = false
+	for _, j := range s.wrote {
+		if s.slots > 0 && !s.owesCleanup(j) {
+			s.settleSoon(j)
+		} else {
+			s.more = true
+		}
+	}
+	s.wrote = nil
 	return err
 }
 
@@ -158,7 +166,7 @@ func (s *session) tell() error {
 			}
 		}
 	}
-	if len(tells) > 0 && len(s.launch) > 0 {
+	if s.accepts && len(s.launch) > 0 {
 		// An acceptance is told before its command can change the file that says it
 		// was not.
 		if err := s.carryOut(func() error { s.fault(s.journal.Flush()); return nil }); err != nil {
@@ -166,6 +174,7 @@ func (s *session) tell() error {
 		}
 	}
 	s.handOver()
+	s.accepts = false
 	written := s.digest.written
 	err := s.carryOut(func() error {
 		s.fault(s.flush())

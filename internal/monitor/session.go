@@ -234,6 +234,8 @@ type session struct {
 	tells    []func()   // what is told
 	onceTold []func()   // what has to wait until that is written, too
 	launch   []*command // what is handed to runners
+	wrote    []*job     // whose STATUS was written
+	accepts  bool       // an acceptance is among what is told
 	more     bool       // there is work for another round right away
 	broken   error      // a sync failed: nothing remembered can be believed
 

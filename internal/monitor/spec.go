@@ -113,17 +113,17 @@ func (s *session) spec(cmd *command, work *work) (*run.Spec, error) {
 	}
 	switch cmd.Phase {
 	case flow.Check, flow.Recheck:
-		sp.Argv = s.shell(o.Check)
+		s.command(sp, o.Check)
 		sp.ErrorIf, sp.FailIf = nil, nil
 	case flow.Cleanup:
-		sp.Argv = s.shell(o.Cleanup)
+		s.command(sp, o.Cleanup)
 		sp.ErrorIf, sp.FailIf = nil, nil
 		if sp.Timeout == 0 {
 			sp.Timeout = cleanupLimit
 		}
 	default:
 		if kind == nil && o.Command != "" {
-			sp.Argv = s.shell(o.Command)
+			s.command(sp, o.Command)
 			break
 		}
 		if kind == nil {
@@ -190,7 +190,3 @@ func (s *session) itemsEnv(env []string, cmd *command) []string {
 
 // A clean-up without a TIMEOUT of its UOW may take as long.
 const cleanupLimit = 5 * time.Minute
-
-func (s *session) shell(command string) []string {
-	return append(append([]string(nil), s.conf.Job.Shell...), command)
-}

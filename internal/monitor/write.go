@@ -27,12 +27,12 @@ func (s *session) write(j *job) {
 		s.later(time.Second)
 		return
 	}
-	j.written = s.turns
+	j.written, j.wrote = s.turns, s.now
 	if !s.owesCleanup(j) { // else its record tells that there is something to clean up
 		j.witnessed()
 		s.vacate(j)
 	}
-	s.more = true
+	s.wrote = append(s.wrote, j)
 }
 
 // writeStatus opens the file by its second link: wherever people moved it, it is

@@ -25,7 +25,7 @@ func (b *bench) measureDepth(deep int) error {
 		if err != nil {
 			return err
 		}
-		rate, _, err := s.drain(short)
+		rate, _, err := s.drain(short, nth((i+1)*short-1))
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (b *bench) measureDepth(deep int) error {
 	}
 	const n = short * rounds
 	began := time.Now()
-	if err := errors.Join(s.send("RESUME"), until("the first", func() bool { return s.entries("done-q") >= n })); err != nil {
+	if err := errors.Join(s.send("RESUME"), until("the first", func() bool { return exists(s.path("done-q/" + nth(n-1))) })); err != nil {
 		return err
 	}
 	rate := float64(s.entries("done-q")) / time.Since(began).Seconds()
