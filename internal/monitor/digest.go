@@ -150,7 +150,7 @@ func (s *session) compose(now time.Time) *status.Digest {
 		d.Jobs[name] = status.Type{Running: s.types[name], Slots: t.Slots}
 	}
 	for _, j := range s.jobs {
-		if !j.unstarted {
+		if !j.unstarted || j.afterwards {
 			d.Running = append(d.Running, s.describeJob(j))
 		}
 	}
@@ -229,6 +229,9 @@ func (s *session) describeJob(j *job) status.Job {
 	}
 	if j.out() == 0 && (j.state != working || j.last != nil) {
 		out.State, out.Status = status.Ending, j.text
+	}
+	if j.afterwards {
+		out.Queue, out.State, out.Status = s.sp.Name(j.At), status.Ending, "its clean-ups run; it had ended as "+j.text
 	}
 	f, err := s.sp.Run.Open(j.Link())
 	if err != nil {
