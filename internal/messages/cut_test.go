@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,61 +83,90 @@ func TestUnendedLine(t *testing.T) {
 	w.Close()
 	x.want()
 	x.says() // it has grown
+	if w, err = os.OpenFile(x.path, os.O_WRONLY|os.O_APPEND, 0); err != nil {
+		t.Fatal(err)
+	}
 	x.calm = 0
 	x.want()
-	x.says(`its last line has no newline and is not acted upon until it has one: "KILL JOB"`)
+	x.says(`its last line has no newline and is not acted upon until it has one: "KILL JOB"`) // he may still
 	x.want()
 	x.acted()
 	x.want()
 	x.says() // once
 	x.holds(head + "A\nKILL JOB")
-	x.crash()
-	x.start()
-	x.calm = 0
-	x.want()
-	x.want()
-	x.says(`no newline and is not acted upon until it has one: "KILL JOB"`)
-	x.append(" x")
-	x.want()
-	x.want()
-	x.says() // the same line
-	x.append("y\nB\nSHUT")
-	x.want("KILL JOB xy", "B")
+	fmt.Fprint(w, " x\nSHUT")
+	x.want("KILL JOB x")
 	x.acted()
-	x.want()
 	x.want()
 	x.says(`"SHUT"`) // another one
-	x.holds(head + "A\nKILL JOB xy\nB\nSHUT")
-	x.append("\n")
-	x.want("SHUT")
+	w.Close()
+	x.want()
+	if !x.More() {
+		t.Error("nothing tells that there is more to read")
+	}
+	x.want("SHUT\x7f") // which is refused
 	x.acted()
+	x.want()
 	x.holds(head)
 	x.says()
-	x.append("SHUT")
+	// Nobody has it open: it is ended, so that the next message is one of its own.
+	x.append("KILL JOB")
 	x.want()
+	x.want("KILL JOB\x7f")
+	x.says(`its last line has no newline and is not acted upon: "KILL JOB"; if it is still meant, append it once more, whole`)
+	x.crash()
+	x.start()
+	x.append("B\n")
+	x.want("KILL JOB\x7f!", "B")
+	x.acted()
 	x.want()
-	x.says(`"SHUT"`) // where the one before lay
+	x.holds(head)
 }
 
-// What there is nothing to act upon in is not spoken of, and stays.
+// What a crash, of the machine perhaps, left long ago is ended at once; without room it
+// is when there is some.
+func TestUnendedLongAgo(t *testing.T) {
+	x := newBox(t, head)
+	x.append("KILL JOB")
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(x.path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	withFault(t, func(site durable.Site) error {
+		if site == "reads:end" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	x.want()
+	x.says(`is not acted upon until it has one: "KILL JOB"`)
+	x.holds(head + "KILL JOB")
+	durable.Fault = nil
+	x.want()
+	x.want("KILL JOB\x7f")
+	x.says()
+}
+
+// What there is nothing to act upon in is not spoken of, and takes no message with it.
 func TestUnendedRemark(t *testing.T) {
 	x := newBox(t, head)
-	x.calm = 0
-	for _, text := range []string{"# of the block", " more\nA\n# a remark", "\n  "} {
-		x.append(text)
-		x.reads()
-		x.acted()
-		x.want()
-		x.want()
-		if x.Unended() {
-			t.Errorf("%q is waited for", text)
-		}
-	}
-	x.says()
-	x.holds(head + "# of the block more\nA\n# a remark\n  ")
-	x.append("B\n")
-	x.want("  B")
+	x.append("# of the block")
+	x.want()
+	x.holds(head + "# of the block")
+	x.append(" more\nA\n# a remark")
+	x.want("A")
 	x.acted()
+	x.calm = 0
+	x.want()
+	x.append("B\n  ")
+	x.want("B")
+	x.acted()
+	x.want()
+	x.append("C\n")
+	x.want("C")
+	x.acted()
+	x.want()
+	x.says()
 	x.holds(head + "# of the block more\n")
 }
 

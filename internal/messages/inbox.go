@@ -92,7 +92,7 @@ func (b *Inbox) Waiting() bool { return b.src == nil }
 // Leaving reports that a file which lost its name is still waited for.
 func (b *Inbox) Leaving() bool { return !b.left.IsZero() }
 
-// Unended reports that the last line has no newline, which is not said yet.
+// Unended reports that the last line has no newline, and that is to be looked at again.
 func (b *Inbox) Unended() bool { return !b.partial.since.IsZero() && b.partial.told == nil }
 
 // Read returns the complete lines that came since, at most 1 MiB of them,

@@ -86,7 +86,8 @@ func (b *Inbox) scan(now durable.Stat, last bool) (lines []Line, said []string, 
 		lines, more, rest = b.split(buf[:n])
 		said = append(said, more...)
 		if atEnd && len(lines) == 0 && len(rest) > 0 {
-			return nil, append(said, b.unended(rest, now, last)...), nil
+			more, err := b.unended(rest, now, last)
+			return nil, append(said, more...), err
 		}
 		b.partial = partial{} // the line it was about has its end
 		if len(rest) == n {   // it shrank while it was read
@@ -158,24 +159,53 @@ type partial struct {
 	told  []byte       // what was said of it; nil: nothing yet
 }
 
+// What ends a half line, so that the next one is not glued to it. The control character
+// has it refused whatever it says, also if a crash comes in between.
+const halfEnd = "\x7f\n"
+
 // unended looks at a last line without a newline. It is never acted upon: a disk
 // without room keeps the beginning of a line, and KILL JOB is the beginning of KILL
-// JOB name. That is said once, when nobody seems to go on writing it.
-func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (said []string) {
-	if text := bytes.TrimSpace(rest); len(text) == 0 || text[0] == '#' {
-		return nil
+// JOB name. When nobody goes on writing it, that is said, and the line is ended.
+func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (said []string, err error) {
+	text := bytes.TrimSpace(rest)
+	idle := len(text) == 0 || text[0] == '#' // nothing to act upon
+	if last {
+		if !idle {
+			said = append(said, fmt.Sprintf("%s: the last line of the file that had this name before has no newline and is not acted upon: %s; if it is still meant, append it once more, whole", b.path, Quote(string(rest))))
+		}
+		return said, nil
 	}
-	switch p := &b.partial; {
-	case last:
-		said = append(said, fmt.Sprintf("%s: the last line of the file that had this name before has no newline and is not acted upon: %s; if it is still meant, append it once more, whole", b.path, Quote(string(rest))))
-	case p.told != nil && bytes.HasPrefix(rest, p.told):
-	case !p.file.SameContent(now):
-		*p = partial{file: now, since: time.Now()}
-	case time.Since(p.since) >= b.calm:
-		p.told = bytes.Clone(rest)
-		said = append(said, fmt.Sprintf("%s: its last line has no newline and is not acted upon until it has one: %s; append what is missing of it, or take it out with an editor", b.path, Quote(string(rest))))
+	p := &b.partial
+	if !p.file.SameContent(now) {
+		age := max(clock.Wall().UnixNano()-now.Mtime, 0)
+		p.file, p.since = now, time.Now().Add(-time.Duration(age))
 	}
-	return said
+	if time.Since(p.since) < b.calm {
+		return nil, nil
+	}
+	writers, err := b.src.writers()
+	if err != nil {
+		return nil, err
+	}
+	ended := false
+	if writers == durable.Quiet && !b.src.readOnly {
+		end := halfEnd
+		if idle {
+			end = "\n"
+		}
+		_, full := b.src.file.Append("reads:end", []byte(end)) // without room it is tried again
+		ended = full == nil
+		b.more = b.more || ended
+	}
+	if told := p.told != nil && bytes.HasPrefix(rest, p.told); told || idle {
+		return nil, nil
+	}
+	p.told = bytes.Clone(rest)
+	why := "is not acted upon until it has one: %s; append what is missing of it, or take it out with an editor"
+	if ended {
+		why = "is not acted upon: %s; if it is still meant, append it once more, whole"
+	}
+	return []string{b.path + ": its last line has no newline and " + fmt.Sprintf(why, Quote(string(rest)))}, nil
 }
 
 // empty cuts the file back to its leading comments if everything else in it was

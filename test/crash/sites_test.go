@@ -17,6 +17,7 @@ import (
 var rare = map[string]string{
 	"accept:keep":  "a file that is replaced twice in the microseconds of an exchange: internal/spool",
 	"work:aside":   "a file that can't be removed: a script of cmd/monitor makes one immutable",
+	"reads:end":    "half a message that nobody goes on writing: internal/messages",
 	"reads:reopen": "monitor_reads may not be written to and then may: internal/messages",
 }
 

@@ -57,7 +57,7 @@ var reads = []mutant{
 	},
 	{
 		"half lines are taken", "whole lines only (19)",
-		[]edit{{"internal/messages/take.go", `return nil, append(said, b.unended(rest, now, last)...), nil`, `return b.line(nil, rest), said, nil`}},
+		[]edit{{"internal/messages/take.go", `more, err := b.unended(rest, now, last)`, `return b.line(nil, rest), said, nil`}},
 		[]suite{messagesTests, hardPlaces},
 	},
 	{

@@ -16,7 +16,7 @@ import (
 
 // A full disk keeps the beginning of somebody's message, and he is told that it did
 // not take it. That beginning would be a message of its own, which ends every job: it
-// waits for its newline, and that is said.
+// is not acted upon, that is said, and the next message is a line of its own.
 func TestHalfMessage(t *testing.T) {
 	t.Parallel()
 	const half, rest = "KILL JOB", " nosuchjob\n"
@@ -44,13 +44,14 @@ func TestHalfMessage(t *testing.T) {
 	}
 	c.send(syscall.SIGCONT)
 	c.place.unfill()
-	c.Until(20*time.Second, "half a message is said", func() bool { return c.Says(`is not acted upon until it has one: "` + half + `"`) })
-	c.Tell(strings.TrimSuffix(rest, "\n"))
+	c.Until(20*time.Second, "half a message is said", func() bool { return c.Says(`has no newline and is not acted upon`) })
+	c.Until(20*time.Second, "it is refused", func() bool { return strings.Contains(c.answers(), "not understood: \""+half) })
+	c.Tell("KILL JOB" + strings.TrimSuffix(rest, "\n"))
 	c.Until(20*time.Second, "the whole one is answered", func() bool { return strings.Contains(c.answers(), "nosuchjob") })
 	c.signal("end")
 	c.Until(20*time.Second, "the job ends by itself", func() bool { return c.There(runs.End, runs.Name) })
 	c.stop()
-	if n := strings.Count(c.Story(), "not acted upon until"); n != 1 {
+	if n := strings.Count(c.Story(), "has no newline and is not acted upon"); n != 1 {
 		t.Errorf("it is said %d times\n%s", n, c.Story())
 	}
 	c.Write("config.toml", fmt.Sprintf(world.Settings, c.W))
