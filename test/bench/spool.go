@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"simplejobq/internal/uow"
 )
 
 // spool is a monitor at work on a spool of its own.
@@ -66,6 +68,18 @@ func until(what string, ok func() bool) error {
 func (s *spool) put(name, text string) error {
 	tmp := s.path("." + name)
 	return errors.Join(os.WriteFile(tmp, []byte("==== UNIT OF WORK\n"+text), 0o644), os.Rename(tmp, s.path("wait-q/"+name)))
+}
+
+// putKnown puts a UOW there as it is after its acceptance: many are queued so in a
+// moment, and a monitor that starts finds them so.
+func (s *spool) putKnown(name, text string) error {
+	u, err := uow.Parse(name, []byte("==== UNIT OF WORK\n"+text))
+	if err != nil {
+		return err
+	}
+	now := time.Now().Truncate(time.Millisecond)
+	tmp := s.path("." + name)
+	return errors.Join(os.WriteFile(tmp, u.Completed(now), 0o644), os.Chtimes(tmp, now, now), os.Rename(tmp, s.path("wait-q/"+name)))
 }
 
 func (s *spool) send(line string) error {
