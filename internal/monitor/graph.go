@@ -105,7 +105,7 @@ func toldBy(plan *flow.Plan, log io.Reader) (map[int]flow.Standing, error) {
 	err := readSteps(log, func(l stepLine) {
 		if l.kind == isAnew {
 			clear(told)
-		} else if i, known := plan.Index(l.step); known {
+		} else if i, known := plan.Index(l.step); known && l.kind == ofStep {
 			told[i] = flow.Standing{State: l.to, Text: l.text}
 		}
 	})

@@ -55,6 +55,7 @@ type job struct {
 	notices     []string           // to be said in the log before anything more is started
 	events      []messages.Event   // of these, to be told once they stand there
 	contextSaid int                // lines of the context that the last monitor had written
+	tried       map[int]bool       // steps whose runner had written to the log since their last change
 	ahead       map[int][]stepLine // what the last monitor had said of steps beyond what their past tells
 
 	claimed    time.Time

@@ -55,6 +55,7 @@ type lineKind int
 
 const (
 	ofStep lineKind = iota
+	ofRun           // its runner's
 	ofContext
 	isAnew
 	isFrom
@@ -65,6 +66,7 @@ func (l stepLine) change() stepChange { return stepChange{l.step, l.from.String(
 // A step's output stands behind its name; these lines can only be the monitor's.
 var (
 	stepText  = regexp.MustCompile(`^---- (\S+Z) \[([^\]]+)\] (\S+) → (\S+?)(?:: (.*))?$`)
+	runText   = regexp.MustCompile(`^---- \S+Z \[([^\]]+)\] try \d`)
 	otherText = regexp.MustCompile(`^---- \S+Z (put back into |begins again from step |context )`)
 	otherKind = map[string]lineKind{"put back into ": isAnew, "begins again from step ": isFrom, "context ": ofContext}
 )
@@ -77,6 +79,8 @@ func readSteps(log io.Reader, each func(stepLine)) error {
 		if line := strings.TrimSuffix(string(b), "\n"); strings.HasPrefix(line, "---- ") {
 			if m := otherText.FindStringSubmatch(line); m != nil {
 				each(stepLine{kind: otherKind[m[1]]})
+			} else if m := runText.FindStringSubmatch(line); m != nil {
+				each(stepLine{kind: ofRun, step: m[1]})
 			} else if m := stepText.FindStringSubmatch(line); m != nil {
 				l := stepLine{step: m[2], text: m[5]}
 				var errAt error
@@ -180,10 +184,18 @@ func (s *session) retellSteps(j *job) error {
 	from := max(0, st.Size-stepTail)
 	var lines []stepLine
 	anew := 0 // the first of this life
+	j.tried = map[int]bool{}
 	err = readSteps(io.NewSectionReader(f, from, st.Size-from), func(l stepLine) {
 		switch l.kind {
 		case ofStep:
 			lines = append(lines, l)
+			if i, known := j.plan.Index(l.step); known {
+				delete(j.tried, i)
+			}
+		case ofRun:
+			if i, known := j.plan.Index(l.step); known {
+				j.tried[i] = true
+			}
 		case ofContext:
 			j.contextSaid++
 		case isAnew:

@@ -88,7 +88,7 @@ func (s *session) traceOf(j *job) (t trace, err error) {
 // may be there without it, and then nothing was started.
 func (s *session) unknownTry(j *job) (step string) {
 	for i, next := range j.ahead {
-		if !s.wentDown && len(next) > 0 && next[0].to.InTry() && j.flow.Standing(i).State == flow.Ready {
+		if !s.wentDown && len(next) > 0 && next[0].to.InTry() && j.tried[i] && j.flow.Standing(i).State == flow.Ready {
 			return j.plan.Node(i).Name
 		}
 	}
