@@ -84,8 +84,8 @@ func (s *session) traceOf(j *job) (t trace, err error) {
 }
 
 // unknownTry is a step that is about to start and of which the log tells that a try had
-// begun: the lines of that stand there no sooner than its record. After a power cut they
-// may be there without it, and then nothing was started.
+// begun: what its runner wrote stands there no sooner than its record. After a power cut
+// it may be there without it, and then nothing was started.
 func (s *session) unknownTry(j *job) (step string) {
 	for i, next := range j.ahead {
 		if !s.wentDown && len(next) > 0 && next[0].to.InTry() && j.tried[i] && j.flow.Standing(i).State == flow.Ready {
