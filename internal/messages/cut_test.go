@@ -289,3 +289,17 @@ func TestCutBeforeTheFirstLook(t *testing.T) {
 	x.says()
 	x.holds(head)
 }
+
+// Zeros are no text: neither do they hide a message behind them nor are they spoken of.
+func TestZerosOfAPowerCut(t *testing.T) {
+	x := newBox(t, head)
+	x.append(strings.Repeat("\x00", 20))
+	x.crash()
+	x.start()
+	x.append("A\n" + strings.Repeat("\x00", 7) + "B\n")
+	x.want("A", "B")
+	x.acted()
+	x.want()
+	x.says()
+	x.holds(head)
+}

@@ -141,6 +141,9 @@ func (b *Inbox) tooLong(line []byte) string {
 func (b *Inbox) line(lines []Line, line []byte) []Line {
 	text := strings.TrimSuffix(string(line), "\n")
 	text = strings.TrimSuffix(text, "\r")
+	// Zeros are what a power cut leaves of a line whose bytes did not reach the disk; the
+	// one behind them is whole.
+	text = strings.TrimLeft(text, "\x00")
 	if t := strings.TrimSpace(text); t != "" && t[0] != '#' {
 		if !b.open {
 			b.settle() // what was passed over until here needs no acting upon
@@ -167,7 +170,7 @@ const halfEnd = "\x7f\n"
 // without room keeps the beginning of a line, and KILL JOB is the beginning of KILL
 // JOB name. When nobody goes on writing it, that is said, and the line is ended.
 func (b *Inbox) unended(rest []byte, now durable.Stat, last bool) (said []string, err error) {
-	text := bytes.TrimSpace(rest)
+	text := bytes.TrimSpace(bytes.Trim(rest, "\x00"))
 	idle := len(text) == 0 || text[0] == '#' // nothing to act upon
 	if last {
 		if !idle {
