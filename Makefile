@@ -30,7 +30,7 @@ run: build ## a spool in ./spool with a few examples, and the monitor in the for
 test: packages ## every test, with -race
 	@$(GO) run ./test/summary -- -count=1 -race -timeout 10m ./...
 
-crash: packages ## what every change must survive: kills, errors, crash states (15 minutes)
+crash: packages ## what every change must survive: kills, errors, crash states (30 minutes)
 	@CRASH=change $(GO) run ./test/summary -- -count=1 -timeout 60m $(CRASHES)
 
 mutants: packages ## the tests' own test: one rule switched off at a time, and something must fail
