@@ -6,7 +6,8 @@
 //
 // No line that reached monitor_reads is lost, however many append and whenever
 // this process is killed, and none comes twice without saying so ([Line].Again).
-// A line is what has its newline: half of one is never acted upon, and said. The file is never replaced, and never cut while anybody has it open. What is
+// A line is what has its newline: half of one is never acted upon, and said. The
+// file is never replaced, and never cut while anybody has it open. What is
 // told to people stays one line an entry and free of control characters; a full
 // disk delays it and, past one MiB, loses the oldest of it with a count.
 //

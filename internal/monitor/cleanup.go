@@ -104,7 +104,7 @@ func (s *session) cleanUp(t target) string {
 	case !t.queue.Ended() || !u.DeferCleanup || !u.Ended():
 		return none
 	}
-	if _, err = s.pastOf(u, t.name, c.Stat.Ino); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err = s.findEnded(u, t.name, c.Stat.Ino); err != nil {
 		s.fault(trouble(err))
 		return "not done: " + firstLine(err.Error())
 	}

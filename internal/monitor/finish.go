@@ -64,18 +64,11 @@ func (s *session) move() {
 		}
 		if j.state == leaving {
 			if s.mayWait(j) {
-				s.settleSoon(j)
+				s.glanceBy(j.wrote.Add(moveLag))
 				continue
 			}
 			s.depart(j)
 		}
-	}
-}
-
-// settleSoon has a round come for the move of a UOW.
-func (s *session) settleSoon(j *job) {
-	if due := j.wrote.Add(moveLag); s.glance.IsZero() || due.Before(s.glance) {
-		s.glance = due
 	}
 }
 

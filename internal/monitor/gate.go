@@ -305,7 +305,7 @@ func (s *session) mayStart(could bool) string {
 		s.fault(err)
 	} else if s.stats.free = free; free < int64(s.conf.Ready.FreeSpace) {
 		if could {
-			s.glance = s.now.Add(2 * time.Second)
+			s.glanceBy(s.now.Add(2 * time.Second))
 		}
 		return fmt.Sprintf("not ready: %s free on the spool's file system, [ready] free_space asks for %s",
 			units.Bytes(free), units.Size(int64(s.conf.Ready.FreeSpace)))

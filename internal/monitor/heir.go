@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"strconv"
-	"time"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -36,60 +35,40 @@ func (s *session) pastFollows(now uint64) error {
 	return err
 }
 
-// adoptPast finds the past of a UOW that goes on as another file than it had been.
-func (s *session) adoptPast(j *job) error {
-	if s.copied[j.Ino] == 0 {
+// findPast gives a UOW that goes on as another file than it had been the past that is
+// left under its name, if it has none and there is one that may be its own.
+func (s *session) findPast(name string, ino uint64, may func(past uint64) bool) error {
+	if _, err := s.flows.Stat(pastName(ino)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if s.copied[ino] == 0 {
 		orphans, err := s.orphans()
 		if err != nil {
 			return err
 		}
-		for ino, owner := range orphans {
-			if owner == j.UOW {
-				s.copied[j.Ino] = ino
+		for past, owner := range orphans {
+			if owner == name && may(past) {
+				s.copied[ino] = past
 			}
 		}
 	}
-	return s.pastFollows(j.Ino)
+	return s.pastFollows(ino)
 }
 
-// pastOf reads the past of a UOW that has ended. An editor that saves by putting another
-// file there takes the inode away that the past is named after: then it is that of the
-// file which ended under this name.
-func (s *session) pastOf(u *uow.Unit, name string, ino uint64) ([]flow.Record, error) {
-	records, err := s.readPast(ino)
-	if !errors.Is(err, fs.ErrNotExist) || !u.Ended() || s.copied[ino] != 0 {
-		return records, err
+// findEnded does so for a UOW that has ended: an editor that saves by putting another
+// file there takes the inode away that the past is named after.
+func (s *session) findEnded(u *uow.Unit, name string, ino uint64) error {
+	if !u.Ended() {
+		return nil
 	}
-	orphans, err := s.orphans()
-	if err != nil {
-		return nil, err
-	}
-	for old, owner := range orphans {
-		if owner == name && s.isPastOf(u, old) {
-			s.copied[ino] = old
-		}
-	}
-	if err := s.pastFollows(ino); err != nil {
-		delete(s.copied, ino)
-		return nil, err
-	}
-	return s.readPast(ino)
+	return s.findPast(name, ino, func(past uint64) bool { return s.isPastOf(u, past) })
 }
 
 // isPastOf reports whether a past is of the life of a UOW, and not of an earlier one of
 // the same name.
 func (s *session) isPastOf(u *uow.Unit, ino uint64) bool {
 	records, err := s.readPast(ino)
-	if err != nil {
-		return false
-	}
-	var begun time.Time
-	for _, r := range records {
-		if r.Kind == flow.FlowBegun {
-			begun = r.At
-		}
-	}
-	return !begun.Before(u.Enqueued)
+	return err == nil && !lastBegun(records).At.Before(u.Enqueued)
 }
 
 // inherit gives a name in dir to what has another, if there is such a thing.
@@ -169,11 +148,7 @@ func (s *session) ownerOf(ino uint64) (owner string, lost bool, err error) {
 	if err != nil {
 		return "", errors.As(err, new(*flow.DamageError)), trouble(err)
 	}
-	for _, r := range records {
-		if r.Kind == flow.FlowBegun {
-			owner = r.Text
-		}
-	}
+	owner = lastBegun(records).Text
 	for q := range spool.Queues {
 		if q == spool.Archive || q == spool.Trash || owner == "" {
 			continue

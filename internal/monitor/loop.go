@@ -99,7 +99,7 @@ func (s *session) round() error {
 		return err
 	}
 	if s.inbox.Unended() {
-		s.glance = s.now.Add(2 * time.Second)
+		s.glanceBy(s.now.Add(2 * time.Second))
 	}
 	if err := s.look(); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *session) round() error {
 	s.timer = false
 	for _, j := range s.wrote {
 		if s.slots > 0 && !s.owesCleanup(j) {
-			s.settleSoon(j)
+			s.glanceBy(j.wrote.Add(moveLag))
 		} else {
 			s.more = true
 		}
@@ -136,6 +136,13 @@ func (s *session) commit() error {
 	}
 	s.watchTrouble()
 	return err
+}
+
+// glanceBy has a round come by then, whoever else wants one later.
+func (s *session) glanceBy(t time.Time) {
+	if s.glance.IsZero() || t.Before(s.glance) {
+		s.glance = t
+	}
 }
 
 // heardBeside notes whose end was asked for while the disk did not answer.

@@ -115,14 +115,14 @@ func (s *session) latest(name string) (best target, err error) {
 	return best, nil
 }
 
-// matching finds what a message means: a name, or queue/pattern with shell
-// wildcards for many. many tells that a pattern was given.
 // isFile reports whether a text is queue/NAME, for exactly that file.
 func (s *session) isFile(arg string) bool {
 	_, err := s.resolve(arg, true)
 	return strings.Contains(arg, "/") && err == nil
 }
 
+// matching finds what a message means: a name, or queue/pattern with shell
+// wildcards for many. many tells that a pattern was given.
 func (s *session) matching(arg string) (list []target, many bool, err error) {
 	dir, pattern, ok := strings.Cut(arg, "/")
 	q, known := s.sp.ByName(dir)

@@ -30,7 +30,7 @@ func (s *session) readMessages() error {
 		}
 	}
 	if s.inbox.Waiting() || s.inbox.Leaving() {
-		s.glance = s.now.Add(2 * time.Second)
+		s.glanceBy(s.now.Add(2 * time.Second))
 	}
 	if len(lines) > 0 {
 		// A message may name what was dropped a moment ago.

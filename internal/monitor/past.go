@@ -118,14 +118,20 @@ func (s *session) settlePast(f *durable.File, size int64) error {
 	return cover(f, s.sp.Batch)
 }
 
-// belongs reports whether a past is that of a claim: its last line "begun" names it.
-func belongs(records []flow.Record, c spool.Claimed) (begun time.Time, yes bool) {
+// lastBegun is the last line "begun" of a past: whose it is, and since when.
+func lastBegun(records []flow.Record) (begun flow.Record) {
 	for _, r := range records {
 		if r.Kind == flow.FlowBegun {
-			begun, yes = r.At, r.Run == c.Token && r.Text == c.UOW
+			begun = r
 		}
 	}
-	return begun, yes
+	return begun
+}
+
+// belongs reports whether a past is that of a claim: its last line "begun" names it.
+func belongs(records []flow.Record, c spool.Claimed) (begun time.Time, yes bool) {
+	r := lastBegun(records)
+	return r.At, r.Kind == flow.FlowBegun && r.Run == c.Token && r.Text == c.UOW
 }
 
 // commence begins the flow of a job that was claimed just now: anew, or from what
@@ -168,13 +174,10 @@ func (s *session) commence(j *job) error {
 
 // goOn makes the flow of a job from its past.
 func (s *session) goOn(j *job) (*past, error) {
-	p, records, err := s.openPast(j.Ino)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.adoptPast(j); err != nil {
-			return nil, err
-		}
-		p, records, err = s.openPast(j.Ino)
+	if err := s.findPast(j.UOW, j.Ino, func(uint64) bool { return true }); err != nil {
+		return nil, err
 	}
+	p, records, err := s.openPast(j.Ino)
 	if err != nil {
 		return nil, err
 	}

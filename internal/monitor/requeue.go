@@ -42,7 +42,11 @@ func (s *session) requeueFrom(t target, step string) string {
 	if len(faults) > 0 {
 		return "not done: " + faults[0].Error()
 	}
-	records, err := s.pastOf(u, t.name, c.Stat.Ino)
+	err = s.findEnded(u, t.name, c.Stat.Ino)
+	var records []flow.Record
+	if err == nil {
+		records, err = s.readPast(c.Stat.Ino)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "not done: nothing is left that tells what was done; REQUEUE without FROM begins anew"
 	}

@@ -185,7 +185,7 @@ func (s *session) watchTrouble() {
 		case age > woeLasts:
 			w.over, s.board.stale, s.digest.stale = true, true, true
 		default:
-			s.glance = s.now.Add(2 * time.Second)
+			s.glanceBy(s.now.Add(2 * time.Second))
 		}
 	}
 }

@@ -92,14 +92,17 @@ func environ(pid int) (env map[string]string, known bool) {
 		return nil, false
 	}
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
-		if name, value, is := strings.Cut(string(entry), "="); is && strings.HasPrefix(name, "MONITOR_") {
-			if env == nil {
-				env = map[string]string{}
-			}
-			if _, twice := env[name]; !twice {
-				env[name] = value
-			}
+		if !bytes.HasPrefix(entry, []byte("MONITOR_")) {
+			continue
 		}
+		name, value, is := strings.Cut(string(entry), "=")
+		if _, twice := env[name]; !is || twice {
+			continue
+		}
+		if env == nil {
+			env = map[string]string{}
+		}
+		env[name] = value
 	}
 	return env, true
 }
