@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/afero"
@@ -27,8 +28,10 @@ type program struct {
 
 	root       string // --root
 	configFile string // --config
-	beat       time.Time
-	deaf       bool // the service manager can't be told anything
+
+	notifying sync.Mutex // guards the rest
+	beat      time.Time
+	deaf      bool // the service manager can't be told anything
 }
 
 // Version is set by the build (-ldflags -X main.Version=…).

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,15 +88,36 @@ func (p *program) daemon(ctx context.Context, once bool) error {
 	if err != nil {
 		fmt.Fprintln(p.stderr, "monitor: WATCHDOG_USEC:", err)
 	}
+	relax()
 	return monitor.Run(ctx, monitor.Config{
 		Conf: conf, Reload: p.config, Runner: runner, Version: p.version, Once: once,
 		Reloads: reloads, Notify: p.notify, Beat: beat / 3, Stderr: p.stderr,
 	})
 }
 
+// relax lets the threads of this process wake up a millisecond late (timer slack, see
+// prctl(2)). One of them is Go's own that looks after the others, many thousand times a
+// second while jobs follow each other: without this that is a tenth of what the monitor
+// costs. Who may not do that leaves it to the service manager (TimerSlackNSec=).
+//
+// And all that it does, it does in one loop: with more than one processor, Go's scheduler
+// wakes threads that find nothing to do.
+func relax() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+	threads, _ := os.ReadDir("/proc/self/task")
+	for _, t := range threads {
+		//nolint:forbidigo // no file: a setting of a thread
+		_ = os.WriteFile("/proc/"+t.Name()+"/timerslack_ns", []byte(strconv.Itoa(int(time.Millisecond))), 0)
+	}
+}
+
 // notify tells the service manager. RELOADING needs a time since systemd 253;
 // older ones pass over it.
 func (p *program) notify(state string) {
+	p.notifying.Lock() // beats come from beside the loop
+	defer p.notifying.Unlock()
 	if state == "WATCHDOG=1" {
 		// As often as the loop turns, but not more than the service manager needs.
 		if time.Since(p.beat) < 100*time.Millisecond {

@@ -28,6 +28,9 @@ const (
 	startRetry = 250 * time.Millisecond
 	// Who ends all processes of a machine may reach the job before us.
 	termDelay = 250 * time.Millisecond
+	// Of a command that ends before, only that is told: nobody looks so fast, and the
+	// monitor is not woken twice.
+	announceAfter = 20 * time.Millisecond
 )
 
 // job is the one command a runner has.
@@ -46,6 +49,8 @@ type job struct {
 	thread chan struct{}
 	began  time.Time
 	heard  time.Time // last output
+
+	announce time.Time // when the monitor is told its number; zero: it was
 
 	ended  bool // the first process has, with
 	status unix.WaitStatus
@@ -99,6 +104,7 @@ func (j *job) due() time.Time {
 		at(j.again)
 	case running:
 		at(j.look)
+		at(j.announce)
 		at(j.settle)
 		if j.ended {
 			break

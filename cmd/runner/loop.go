@@ -53,6 +53,7 @@ func newRunner(dir *durable.Dir, sock int) (*runner, error) {
 		return r, err
 	}
 	dropAmbient()
+	inTime()
 	// A monitor that was given a better or worse priority of its own keeps it to
 	// itself; without the right to a better one, a job has what there is.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0)

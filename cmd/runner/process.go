@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,11 @@ func closeOnExec(from int) error {
 func dropAmbient() {
 	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 }
+
+// inTime gives the calling thread, and what it forks, the timers of any process that
+// nobody did anything about: see timer slack in prctl(2). The monitor has others, and
+// what Go does in other threads of this process is in no hurry at all.
+func inTime() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(50*time.Microsecond), 0, 0, 0) }
 
 // signals are noticed, never ignored: a job inherits what its parent ignores.
 type signals struct {

@@ -109,7 +109,7 @@ func (r *runner) fork() error {
 	// If it can't be written nobody finds the session by its number; the run id
 	// in the environment is still there.
 	_ = r.rec.Forked(run.Live{PID: pid, Started: began})
-	r.tell(run.MsgStarted, startedMessage(j.spec.Run, pid))
+	j.announce = began.Add(announceAfter)
 	return nil
 }
 
@@ -122,6 +122,7 @@ func (j *job) forkNice(program string, attr *syscall.ProcAttr) (pid int, err err
 	go func() {
 		runtime.LockOSThread()
 		dropAmbient()
+		inTime()
 		if err = unix.Setpriority(unix.PRIO_PROCESS, 0, *j.spec.Nice); err != nil {
 			err = niceError{*j.spec.Nice, err}
 		} else {

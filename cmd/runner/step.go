@@ -92,6 +92,10 @@ func (r *runner) lookNow(now time.Time) bool {
 
 func (r *runner) stepRunning(now time.Time) {
 	j := r.job
+	if !j.announce.IsZero() && !now.Before(j.announce) {
+		j.announce = time.Time{}
+		r.tell(run.MsgStarted, startedMessage(j.spec.Run, j.pid))
+	}
 	switch {
 	case j.ended:
 		r.stepEnded(now)

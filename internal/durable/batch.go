@@ -69,6 +69,20 @@ func (b *Batch) File(f *File) error {
 	return nil
 }
 
+// Covers has the batch cover what was written to a file that goes on being written to:
+// open gives it one more descriptor, if it needs any.
+func (b *Batch) Covers(open func() (*File, error)) error {
+	b.dirty = true
+	if b.whole {
+		return nil
+	}
+	f, err := open()
+	if err != nil {
+		return err
+	}
+	return b.File(f)
+}
+
 // Dir notes that a name in d came or went. Directories are synced after all
 // files, lowest rank first: give where things arrive a lower rank than where
 // they leave, so that a half-done move shows a file twice and never not at all.

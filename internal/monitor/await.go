@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -13,59 +15,77 @@ import (
 // and goes with the process.
 var errLeft = errors.New("stopped while the disk did not answer")
 
-// waitFor waits for what a disk goroutine carries out. A disk that is slow or frozen is
-// told from a loop that hangs by the thread's state: only what waits inside the kernel
-// keeps the watchdog fed. slow is told again and again for how long that lasts, and
-// may end the waiting with an error.
-func (c Config) waitFor(d *disk, events <-chan event, came func(event), slow func(lasts time.Duration) error) error {
-	began := time.Now()
-	pace := time.Second
+// guard stands by while the loop does what may block, on the thread that tid names. It
+// costs a loop whose disk answers next to nothing: no other thread is woken for it.
+type guard struct {
+	c    Config
+	pace time.Duration
+
+	mu    sync.Mutex
+	armed bool // beat comes by itself
+	tid   int
+	began time.Time // zero: the loop does nothing that may block
+	slow  func(lasts time.Duration)
+}
+
+func (c Config) newGuard() *guard {
+	g := &guard{c: c, pace: time.Second}
 	if c.Beat > 0 {
-		pace = min(pace, c.Beat)
+		g.pace = min(g.pace, c.Beat)
 	}
-	beat := time.NewTimer(pace)
-	defer beat.Stop()
-	for {
-		select {
-		case err := <-d.done:
-			return err
-		case ev := <-events:
-			came(ev)
-		case <-beat.C:
-			beat.Reset(pace)
-			if !inKernel(os.Getpid(), d.tid) {
-				continue
-			}
-			c.notify("WATCHDOG=1")
-			if err := slow(time.Since(began)); err != nil {
-				return err
-			}
-		}
+	return g
+}
+
+// during has slow called again and again for how long act hangs in the kernel.
+func (g *guard) during(act func() error, slow func(lasts time.Duration)) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	g.mu.Lock()
+	g.tid, g.began, g.slow = gettid(), time.Now(), slow
+	if !g.armed {
+		g.armed = true
+		time.AfterFunc(g.pace, g.beat)
+	}
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock() // a beat that is just at it is waited for
+		g.began, g.slow = time.Time{}, nil
+		g.mu.Unlock()
+	}()
+	return act()
+}
+
+func (g *guard) beat() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.began.IsZero() {
+		g.armed = false
+		return
+	}
+	time.AfterFunc(g.pace, g.beat)
+	if inKernel(os.Getpid(), g.tid) {
+		g.c.notify("WATCHDOG=1")
+		g.slow(time.Since(g.began))
 	}
 }
 
-// carryOut has the disk goroutine do what may block, and waits for it.
+// carryOut does what may block. Of a disk that does not answer, people are told, and
+// KILL JOB is heard meanwhile.
 func (s *session) carryOut(round func() error) error {
 	st := s.newStall()
-	s.disk.rounds <- round
 	began, listening, said := time.Now(), false, false
-	err := s.waitFor(s.disk, s.events, func(ev event) {
-		if n := len(s.late); n == 0 || ev.kind != evHint || s.late[n-1].kind != evHint {
-			s.late = append(s.late, ev)
-		}
-	}, func(lasts time.Duration) error {
-		if s.starting != nil && s.starting.Err() == nil {
-			s.notify(extend)
+	err := s.guard.during(round, func(lasts time.Duration) {
+		if st.starting != nil && st.starting.Err() == nil {
+			s.guard.c.notify(extend)
 		}
 		if lasts > stallHeard && !listening {
 			listening = true
 			st.listen()
 		} else if lasts > stallSaid && !said {
 			said = true
-			s.notify("STATUS=waiting for the disk")
-			st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", s.conf.Root, lasts.Round(time.Second)))
+			s.guard.c.notify("STATUS=waiting for the disk")
+			st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", st.root, lasts.Round(time.Second)))
 		}
-		return nil
 	})
 	if listening {
 		s.heardBeside(st.end())
@@ -81,18 +101,25 @@ func (s *session) carryOut(round func() error) error {
 // extend has a service manager wait that would end a start that lasts too long.
 const extend = "EXTEND_TIMEOUT_USEC=15000000"
 
-// patiently does what may block while there is no session yet. What act leaves behind
-// is there only if the error is not errLeft.
+// patiently does what may block while there is no session yet, on a thread that can be
+// left behind: act's work is there only if the error is not errLeft. A disk that is slow
+// or frozen is told from a loop that hangs by the thread's state: only what waits inside
+// the kernel keeps the watchdog fed.
 func (c Config) patiently(ctx context.Context, mem *memory, act func() error) error {
-	d := startDisk()
-	defer d.end()
-	began, said := time.Now(), false
-	d.rounds <- act
-	err := c.waitFor(d, nil, nil, func(lasts time.Duration) error {
+	g := c.newGuard()
+	left, done := make(chan struct{}), make(chan error, 1)
+	said := false
+	slow := func(lasts time.Duration) {
 		if ctx.Err() != nil && lasts > stallHeard {
+			select {
+			case <-left:
+				return
+			default:
+			}
 			fmt.Fprintln(c.Stderr, "monitor: told to stop while the disk does not answer; it ends as soon as the disk lets it")
 			c.notify("STOPPING=1\nSTATUS=stopping when the disk answers")
-			return errLeft
+			close(left)
+			return
 		}
 		c.notify(extend)
 		if lasts > stallSaid && !said {
@@ -100,14 +127,20 @@ func (c Config) patiently(ctx context.Context, mem *memory, act func() error) er
 			c.notify("STATUS=waiting for the disk")
 			fmt.Fprintf(c.Stderr, "monitor: the disk under %s has not answered for %v; nothing starts until it does\n", c.Conf.Root, lasts.Round(time.Second))
 		}
-		return nil
-	})
-	if said && !errors.Is(err, errLeft) {
-		text := fmt.Sprintf("the disk under %s answered after %v", c.Conf.Root, time.Since(began).Round(time.Second))
-		fmt.Fprintln(c.Stderr, "monitor:", text)
-		if mem.cause == "" {
-			mem.cause = text
-		}
 	}
-	return err
+	began := time.Now()
+	go func() { done <- g.during(act, slow) }()
+	select {
+	case <-left:
+		return errLeft
+	case err := <-done:
+		if said {
+			text := fmt.Sprintf("the disk under %s answered after %v", c.Conf.Root, time.Since(began).Round(time.Second))
+			fmt.Fprintln(c.Stderr, "monitor:", text)
+			if mem.cause == "" {
+				mem.cause = text
+			}
+		}
+		return err
+	}
 }

@@ -30,6 +30,14 @@ type digestState struct {
 	counts  [spool.Queues]count
 }
 
+// again has it written in its time because of what no round does.
+func (d *digestState) again(interval time.Duration) {
+	d.stale = true
+	if next := d.written.Add(interval); d.due.IsZero() || next.Before(d.due) {
+		d.due = next
+	}
+}
+
 // count is how many files lie in a directory, counted when somebody else changed
 // it and kept up with our own moves meanwhile.
 type count struct {
@@ -215,7 +223,26 @@ func (s *session) describeEntry(e *spool.Entry) status.Job {
 	return j
 }
 
+// describeJob is one that is executing, with the last line of its output.
 func (s *session) describeJob(j *job) status.Job {
+	out := s.outline(j)
+	f, err := s.sp.Run.Open(j.Link())
+	if err != nil {
+		return out
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil {
+		out.Size = st.Size
+		b := make([]byte, min(st.Size, 1024))
+		if _, err := f.ReadAt(b, st.Size-int64(len(b))); err == nil || err == io.EOF {
+			out.Last = status.Strip(tail(b), false)
+		}
+	}
+	return out
+}
+
+// outline is what is known of it without a look at its file.
+func (s *session) outline(j *job) status.Job {
 	out := status.Job{
 		Name: j.UOW, Queue: s.sp.Name(spool.Executing), State: status.Running, Title: j.unit.Title,
 		Enqueued: status.Time{Time: time.Unix(0, j.Enqueued)}, Try: j.try(), Started: status.Time{Time: j.began},
@@ -232,18 +259,6 @@ func (s *session) describeJob(j *job) status.Job {
 	}
 	if j.afterwards {
 		out.Queue, out.State, out.Status = s.sp.Name(j.At), status.Ending, "its clean-ups run; it had ended as "+j.text
-	}
-	f, err := s.sp.Run.Open(j.Link())
-	if err != nil {
-		return out
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil {
-		out.Size = st.Size
-		b := make([]byte, min(st.Size, 1024))
-		if _, err := f.ReadAt(b, st.Size-int64(len(b))); err == nil || err == io.EOF {
-			out.Last = status.Strip(tail(b), false)
-		}
 	}
 	return out
 }

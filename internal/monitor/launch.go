@@ -262,11 +262,7 @@ func (s *session) typesOf(c *command, n int) {
 
 // covered has the commit of this round cover a record.
 func (s *session) covered(w *worker) error {
-	f, err := w.record.File()
-	if err != nil {
-		return err
-	}
-	return s.sp.Batch.File(f)
+	return s.sp.Batch.Covers(w.record.File)
 }
 
 // handOver starts what the commit has made safe to start.
@@ -287,6 +283,7 @@ func (s *session) handOver() {
 			s.later(time.Second)
 			continue
 		}
+		w.owed = ""
 		s.turn(c, alive)
 		if j.began.IsZero() {
 			j.began = clock.Wall()
@@ -298,9 +295,20 @@ func (s *session) handOver() {
 	}
 	for _, w := range s.workers {
 		if c := w.spent; c != nil && !c.witness {
-			s.fault(w.runner.Ack(c.runID))
-			w.spent = nil
-			s.more = true
+			w.spent, w.owed = nil, c.runID
+			s.more = s.more || s.lacking
+		}
+	}
+}
+
+// acknowledge tells runners for which there is nothing to do that their last end is
+// taken care of. One that gets another command need not be told: it would be woken for
+// nothing.
+func (s *session) acknowledge() {
+	for _, w := range s.workers {
+		if w.owed != "" && w.idle() {
+			s.fault(w.runner.Ack(w.owed))
+			w.owed = ""
 		}
 	}
 }

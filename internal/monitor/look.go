@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/spool"
@@ -62,6 +64,9 @@ func (s *session) scan() error {
 	for _, e := range found.Gone {
 		s.forget(e)
 	}
+	// In order of time: what lies there already is accepted in the order in which it
+	// was put there, however much that is, and not in that of the directory.
+	slices.SortFunc(found.Fresh, byTime)
 	for _, e := range found.Fresh {
 		s.unread = append(s.unread, e)
 		s.order.push(e)
@@ -150,11 +155,13 @@ func (s *session) judge() error {
 		s.more = true
 	}
 	// In order of time, so that those of one round get their timestamps so.
-	slices.SortFunc(due, func(a, b *spool.Entry) int {
-		return cmp.Or(cmp.Compare(a.Mtime, b.Mtime), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(due, byTime)
 	due = slices.Compact(due)
 	return s.judgeThese(due)
+}
+
+func byTime(a, b *spool.Entry) int {
+	return cmp.Or(cmp.Compare(a.Mtime, b.Mtime), cmp.Compare(a.Name, b.Name))
 }
 
 func (s *session) judgeThese(list []*spool.Entry) error {
@@ -180,6 +187,10 @@ func (s *session) judgeThese(list []*spool.Entry) error {
 			s.fault(trouble(a.Err, spool.ErrChanged))
 			s.settleAgain(a.Entry, time.Duration(s.conf.SettleTime), false)
 			s.sp.Again(a.Entry)
+		case errors.Is(a.Err, unix.EBUSY) && len(s.onceTold) > 0:
+			// It ended a moment ago: its second link goes as soon as that is told.
+			s.urgent, s.more = true, true
+			s.settleAgain(a.Entry, 0, false)
 		case a.Err != nil:
 			s.stick(a.Entry, a.Err, time.Second, false)
 		default:

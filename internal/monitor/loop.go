@@ -34,17 +34,14 @@ const (
 // work recovers what the last monitor left, then turns round after round.
 func (s *session) work(ctx context.Context) (err error) {
 	defer func() {
-		d := startDisk() // closing writes, too
-		d.rounds <- func() error { s.close(); return nil }
-		_ = s.waitFor(d, nil, nil, func(time.Duration) error { return nil })
-		d.end()
+		// Closing writes, too.
+		_ = s.guard.during(func() error { s.close(); return nil }, func(time.Duration) {})
 	}()
 	defer func() {
 		if err != nil {
 			s.mem.stall = s.newStall()
 		}
 	}()
-	s.disk = startDisk()
 	if !s.mem.before {
 		s.mem.before = true
 		s.journal.Tell(s.event("up", ""))
@@ -86,7 +83,9 @@ func (s *session) loop(ctx context.Context) error {
 		if !s.more {
 			s.sleep(ctx)
 		}
-		s.absorb(ctx)
+		for !s.absorb(ctx) {
+			s.sleep(ctx)
+		}
 	}
 }
 
@@ -94,7 +93,7 @@ func (s *session) loop(ctx context.Context) error {
 func (s *session) round() error {
 	s.turns++
 	s.now, s.wall = time.Now(), clock.Wall()
-	s.more, s.glance = false, time.Time{}
+	s.more, s.lacking, s.glance = false, false, time.Time{}
 	if err := s.readMessages(); err != nil {
 		return err
 	}
@@ -181,10 +180,13 @@ func (s *session) tell() error {
 		}
 	}
 	s.handOver()
+	lag := s.mayLag()
 	s.accepts = false
 	written := s.digest.written
 	err := s.carryOut(func() error {
-		s.fault(s.flush())
+		if !lag {
+			s.fault(s.flush())
+		}
 		s.fault(s.messagesDone())
 		s.fault(s.post())
 		s.clearUp()
@@ -217,7 +219,10 @@ func (s *session) flushMany() {
 	}
 }
 
-func (s *session) flush() error { return errors.Join(s.says.Flush(), s.journal.Flush()) }
+func (s *session) flush() error {
+	s.urgent, s.flushed = false, time.Now()
+	return errors.Join(s.says.Flush(), s.journal.Flush())
+}
 
 // finished reports whether there is nothing left to do for who wants to end.
 func (s *session) finished() bool {
@@ -246,6 +251,9 @@ func (s *session) farewell() string {
 
 // sleep waits until there is something to do.
 func (s *session) sleep(ctx context.Context) {
+	if len(s.jobs) == 0 {
+		s.acknowledge()
+	}
 	until := s.scanned.Add(time.Duration(s.conf.SleepTime))
 	earlier := func(t time.Time) {
 		if !t.IsZero() && t.Before(until) {
@@ -294,8 +302,9 @@ func (s *session) sleep(ctx context.Context) {
 	s.notify("WATCHDOG=1")
 }
 
-// absorb takes in what has come.
-func (s *session) absorb(ctx context.Context) {
+// absorb takes in what has come, and reports whether that asks for a round: that a
+// command was forked does not.
+func (s *session) absorb(ctx context.Context) (round bool) {
 	for {
 		select {
 		case ev := <-s.events:
@@ -307,7 +316,10 @@ func (s *session) absorb(ctx context.Context) {
 	}
 	late := s.late
 	s.late = nil
+	round = s.more || len(late) == 0
 	for _, ev := range late {
+		_, started := ev.runner.(run.Started)
+		round = round || !started
 		switch ev.kind {
 		case evRunner:
 			s.heard(ev.worker, ev.runner)
@@ -335,6 +347,7 @@ func (s *session) absorb(ctx context.Context) {
 	if now.Sub(s.scanned) >= time.Duration(s.conf.SleepTime) {
 		s.timer, s.scanned = true, now
 	}
+	return round || ctx.Err() != nil
 }
 
 // reload reads the configuration again, all or nothing.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -198,7 +197,7 @@ type session struct {
 	recorded   map[string]bool // runs that recovery found records of
 	told       *toldSteps      // read once by recovery
 	ids        *run.IDs
-	disk       *disk
+	guard      *guard
 
 	// What comes in.
 	events chan event
@@ -236,7 +235,10 @@ type session struct {
 	launch   []*command // what is handed to runners
 	wrote    []*job     // whose STATUS was written
 	accepts  bool       // an acceptance is among what is told
+	urgent   bool       // more than starts and ends is among what is said
+	flushed  time.Time  // when it was last written
 	more     bool       // there is work for another round right away
+	lacking  bool       // a runner was missing
 	broken   error      // a sync failed: nothing remembered can be believed
 
 	// When and whether.
@@ -286,6 +288,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
 		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, copied: map[uint64]uint64{}, blank: map[string]int64{}, first: true, timer: true,
 	}
+	s.guard = cfg.newGuard()
 	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
 	s.order.init()
@@ -366,11 +369,9 @@ func (s *session) close() {
 			}
 		}
 	}
+	s.acknowledge()
 	for _, w := range s.workers {
 		w.runner.Close()
-	}
-	if s.disk != nil {
-		s.disk.end()
 	}
 	if s.watch != nil {
 		_ = s.watch.Close()
@@ -446,26 +447,3 @@ func (s *session) hint() {
 	default:
 	}
 }
-
-// disk carries out rounds on a thread of its own.
-type disk struct {
-	rounds chan func() error
-	done   chan error
-	tid    int
-}
-
-func startDisk() *disk {
-	d := &disk{rounds: make(chan func() error), done: make(chan error, 1)}
-	tid := make(chan int)
-	go func() {
-		runtime.LockOSThread()
-		tid <- gettid()
-		for round := range d.rounds {
-			d.done <- round()
-		}
-	}()
-	d.tid = <-tid
-	return d
-}
-
-func (d *disk) end() { close(d.rounds) }

@@ -22,7 +22,25 @@ type stats struct {
 	lastName              string
 }
 
-func (s *session) say(word, uow, text string) { s.says.Say(clock.Wall(), word, uow, text) }
+func (s *session) say(word, uow, text string) {
+	s.says.Say(clock.Wall(), word, uow, text)
+	s.urgent = s.urgent || word != "started" && word != "ended"
+}
+
+// tellLag is how long lines that tell of starts and ends may wait for others, while
+// jobs follow each other: one write of many, and less for each commit to carry.
+const tellLag = 10 * time.Millisecond
+
+// mayLag reports whether what is to be told can wait for more of its kind.
+func (s *session) mayLag() bool {
+	if s.urgent || s.accepts || len(s.jobs) == 0 || s.stop != running || time.Since(s.flushed) >= tellLag || s.says.Full() || s.journal.Full() {
+		return false
+	}
+	if !s.journal.Written() {
+		s.glanceBy(s.flushed.Add(tellLag))
+	}
+	return true
+}
 
 func (s *session) event(kind, uow string) messages.Event {
 	return messages.Event{Time: clock.Wall(), Event: kind, UOW: uow}
@@ -114,9 +132,12 @@ func (s *session) tellEnded(j *job, m spool.Moved) {
 	}
 	if kind == "ended" {
 		s.journal.Tell(end)
-		recent := s.describeJob(j) // through the second link, which is still there
+		recent := s.outline(j)
+		if st, err := s.sp.Run.Stat(j.Link()); err == nil { // the second link is still there
+			recent.Size = st.Size
+		}
 		recent.Name, recent.Queue, recent.State, recent.Status = m.NewName, s.sp.Name(j.to), stateOf(j.to), j.text
-		recent.PID, recent.Last = 0, ""
+		recent.PID = 0
 		s.addRecent(recent)
 	}
 	s.say(kind, m.NewName, j.text+", to "+s.sp.Name(j.to))

@@ -20,6 +20,7 @@ type work struct {
 	dir                   *durable.Dir
 	name                  string
 	output, store, shared string
+	empty                 [len(workDirs)]durable.Stat // as it was when it was seen to be
 }
 
 var workDirs = [2]string{"store", "shared"}
@@ -61,7 +62,7 @@ func (w *work) clear(shared bool) error {
 		if i == 1 && !shared {
 			continue
 		}
-		if w.untouched(sub) {
+		if w.untouched(i) {
 			continue
 		}
 		if err := w.dir.RemoveAll("work:remove", sub); err != nil {
@@ -76,15 +77,29 @@ func (w *work) clear(shared bool) error {
 
 // untouched reports an empty directory: the usual case, and much cheaper than a
 // new one.
-func (w *work) untouched(sub string) bool {
-	d, err := w.dir.Sub(sub)
+func (w *work) untouched(i int) bool {
+	st, err := w.dir.Stat(workDirs[i])
+	if err != nil {
+		return false
+	}
+	if st == w.empty[i] {
+		return true
+	}
+	d, err := w.dir.Sub(workDirs[i])
 	if err != nil {
 		return false
 	}
 	defer d.Close()
 	empty := true
 	err = d.List(func(durable.Name) bool { empty = false; return false })
-	return err == nil && empty
+	if err != nil || !empty {
+		return false
+	}
+	// Times tell of changes only once the clock that they come from has moved on.
+	if time.Since(time.Unix(0, st.Mtime)) > time.Second {
+		w.empty[i] = st
+	}
+	return true
 }
 
 // ownWork is the name of the work directory of a UOW that may be tried again.

@@ -18,6 +18,7 @@ type worker struct {
 	record *run.Record // nil until it is ready
 	has    *command    // that it is to carry out
 	spent  *command    // its record tells the end of this one, and nothing else may yet
+	owed   string      // the run whose end it is to be told is taken care of
 }
 
 func (w *worker) idle() bool { return w.record != nil && w.has == nil && w.spent == nil }
@@ -26,6 +27,12 @@ func (w *worker) idle() bool { return w.record != nil && w.has == nil && w.spent
 // may be two per slot: while the end of one's command is being made durable, its
 // record can't be used.
 func (s *session) idleWorker() *worker {
+	w := s.findWorker()
+	s.lacking = s.lacking || w == nil
+	return w
+}
+
+func (s *session) findWorker() *worker {
 	coming := 0
 	for _, w := range s.workers {
 		if w.idle() {
@@ -80,6 +87,7 @@ func (s *session) heard(w *worker, ev run.Event) {
 	case run.Started:
 		if c := w.has; c != nil && c.runID == ev.Run {
 			c.pid = ev.PID
+			s.digest.again(time.Duration(s.conf.Status.Interval))
 		}
 	case run.Stalled:
 		if c := w.has; c != nil && c.runID == ev.Run {

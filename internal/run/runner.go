@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,6 +133,15 @@ func (r *Runner) spawn(socket int, pidfd *int) (int, error) {
 	}
 	// One processor is all it can use; it sets no other example for its memory.
 	env := append(os.Environ(), "GOMAXPROCS=1")
+	// Go's own thread that looks after the others would wake up thousands of times a
+	// second while commands follow each other: it inherits that it is in no hurry. The
+	// runner sees to itself and its commands.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if own, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err == nil {
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(10*time.Millisecond), 0, 0, 0)
+		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(own), 0, 0, 0) }()
+	}
 	return syscall.ForkExec(r.cfg.Path, []string{r.cfg.Path, "--kept"}, &syscall.ProcAttr{
 		Dir: "/", Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, PidFD: pidfd},
 	})
@@ -199,9 +209,12 @@ func (r *Runner) send(kind byte, body []byte) error {
 	if r.closed {
 		return ErrClosed
 	}
-	err := r.conn.SetWriteDeadline(time.Now().Add(sendPatience))
-	if err == nil {
-		_, err = r.conn.Write(AppendMessage(nil, kind, body))
+	b, err := r.sendNow(AppendMessage(nil, kind, body))
+	if err == nil && len(b) > 0 { // its socket is full: it hangs, or is being stopped
+		if err = r.conn.SetWriteDeadline(time.Now().Add(sendPatience)); err == nil {
+			_, err = r.conn.Write(b)
+			err = errors.Join(err, r.conn.SetWriteDeadline(time.Time{}))
+		}
 	}
 	if err != nil {
 		r.closed = true
@@ -209,6 +222,26 @@ func (r *Runner) send(kind byte, body []byte) error {
 		return fmt.Errorf("telling runner %d: %w", r.pid, err)
 	}
 	return nil
+}
+
+// sendNow sends what there is room for, without the timer that waiting needs, and
+// returns the rest.
+func (r *Runner) sendNow(b []byte) ([]byte, error) {
+	raw, err := r.conn.SyscallConn()
+	if err != nil {
+		return b, err
+	}
+	werr := raw.Write(func(fd uintptr) bool {
+		var n int
+		if n, err = unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err == nil {
+			b = b[n:]
+		}
+		return err != unix.EINTR
+	})
+	if err == unix.EAGAIN {
+		err = nil
+	}
+	return b, errors.Join(werr, err)
 }
 
 // Close ends the conversation: an idle runner exits, a busy one finishes alone.

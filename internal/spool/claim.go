@@ -77,8 +77,10 @@ func (s *Spool) Claim(e *Entry, head Head, judge func(Content) error) (c Claimed
 		return c, errors.Join(err, s.undoLink(c)) // a network file system may have made it nevertheless
 	}
 	// Crash window: a second link of a queued file, removed at start.
+	s.leaving(e.Queue, e.Name)
 	m, err := s.move("claim", e.Queue, e.Name, Executing, e.Name)
 	if err != nil {
+		s.stays(e.Queue, e.Name)
 		return c, errors.Join(err, s.undoLink(c))
 	}
 	c.Name = m.NewName

@@ -47,8 +47,9 @@ type index struct {
 
 type hints struct {
 	names map[string]struct{}
-	all   bool // names were lost, or files may have changed in place: look at each
-	lost  bool // the directory itself went away
+	all   bool           // names were lost, or files may have changed in place: look at each
+	lost  bool           // the directory itself went away
+	ours  map[string]int // names that we took away and that the watcher will tell of
 }
 
 // Survey is what a look at the live queues found.
@@ -70,7 +71,7 @@ func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
 	for _, q := range Live {
 		s.mu.Lock()
 		h := s.hints[q]
-		s.hints[q] = hints{}
+		s.hints[q] = hints{ours: h.ours}
 		s.mu.Unlock()
 		if timer || h.lost || s.lost[q] {
 			if err := s.follow(q); err != nil {

@@ -86,6 +86,8 @@ type Spool struct {
 
 	mu    sync.Mutex // guards hints, which the watcher's goroutine adds to
 	hints [Queues]hints
+
+	watched bool // there was a watcher
 }
 
 // LayoutError is a spool that can't be worked on until a person changes it.

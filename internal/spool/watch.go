@@ -33,6 +33,7 @@ func (s *Spool) Watch(file string, wake func()) (*Watcher, error) {
 		w.paths[filepath.Clean(s.dirs[q].Path())] = q
 	}
 	err = w.Renew()
+	s.watched = true
 	go w.run()
 	return w, err
 }
@@ -75,7 +76,7 @@ func (w *Watcher) run() {
 			}
 			// An overflow says that events were lost; any other error may mean it.
 			for _, q := range Live {
-				w.spool.hint(q, func(h *hints) { h.all = true })
+				w.spool.hint(q, func(h *hints) { h.all, h.ours = true, nil })
 			}
 			w.wake()
 		}
@@ -91,7 +92,15 @@ func (w *Watcher) event(ev fsnotify.Event) {
 	if q, ok := w.paths[ev.Name]; ok {
 		w.spool.hint(q, func(h *hints) { h.lost, h.all = true, true })
 	} else if q, ok := w.paths[filepath.Dir(ev.Name)]; ok {
-		w.spool.hint(q, func(h *hints) { h.add(filepath.Base(ev.Name)) })
+		name, ours := filepath.Base(ev.Name), false
+		w.spool.hint(q, func(h *hints) {
+			if ours = (ev.Op == fsnotify.Rename || ev.Op == fsnotify.Remove) && h.left(name); !ours {
+				h.add(name)
+			}
+		})
+		if ours {
+			return
+		}
 	} else if ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename) {
 		_ = w.fs.Add(w.extra) // replaced by an editor; if it is gone, the timer looks again
 	}
@@ -102,6 +111,34 @@ func (s *Spool) hint(q Queue, add func(*hints)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	add(&s.hints[q])
+}
+
+// leaving tells the watcher that we are about to move a file out of a queue, which is no
+// news. One that is told of a move that did not happen passes over the next of that
+// name, and the timer's look sees what came of it.
+func (s *Spool) leaving(q Queue, name string) {
+	if s.watched {
+		s.hint(q, func(h *hints) {
+			if h.ours == nil {
+				h.ours = map[string]int{}
+			}
+			h.ours[name]++
+		})
+	}
+}
+
+// stays takes it back.
+func (s *Spool) stays(q Queue, name string) { s.hint(q, func(h *hints) { h.left(name) }) }
+
+// left reports whether we took a name away, once for each time.
+func (h *hints) left(name string) bool {
+	n := h.ours[name]
+	if n > 1 {
+		h.ours[name] = n - 1
+	} else {
+		delete(h.ours, name)
+	}
+	return n > 0
 }
 
 // Overlook has every file of the live queues looked at again.

@@ -124,16 +124,21 @@ func (b *bench) peerLatency(name string, submit func(argv ...string) error) erro
 	if err != nil {
 		return err
 	}
-	bare, err := c.latencies(50, func(int) error {
-		return spawn(b.probe, []string{b.probe, c.path}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
-	}, func(int) error { return nil })
+	probe, err := b.ordinary()
 	if err != nil {
 		return err
 	}
-	theirs, err := c.latencies(100, func(int) error { return submit(b.probe, c.path) }, func(int) error {
-		time.Sleep(10 * time.Millisecond) // until it is idle again
+	over := func(int) error {
+		time.Sleep(idle)
 		return nil
-	})
+	}
+	bare, err := c.latencies(100, func(int) error {
+		return spawn(probe, []string{probe, c.path}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+	}, over)
+	if err != nil {
+		return err
+	}
+	theirs, err := c.latencies(100, func(int) error { return submit(probe, c.path) }, over)
 	if err != nil {
 		return err
 	}

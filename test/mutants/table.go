@@ -27,6 +27,7 @@ var (
 	errorsOnce    = suite{"test/crash", "^TestFailMonitor$", ""}
 	monitorKilled = suite{"test/crash/survive", "^TestMonitorKilled$", ""}
 	runnerKilled  = suite{"test/crash/survive", "^TestRunnerKilled$", ""}
+	damaged       = suite{"test/crash/survive", "^TestRecordsDamaged$", ""}
 	rebooted      = suite{"test/crash/survive", "^TestRebooted$", ""}
 	zoo           = suite{"test/crash/habits", "^TestZoo$", ""}
 	copies        = suite{"test/crash/habits", "^TestCopiesInProgress$", ""}

@@ -61,6 +61,11 @@ var reads = []mutant{
 		[]suite{messagesTests, hardPlaces},
 	},
 	{
+		"half lines are left open", "the next line is not glued to half a line (19)",
+		[]edit{{"internal/messages/take.go", `if writers == durable.Quiet && !b.src.readOnly {`, `if false {`}},
+		[]suite{messagesTests},
+	},
+	{
 		"old file is left at once", "a replaced file is finished before the new one is followed (19)",
 		[]edit{{"internal/messages/inbox.go", `	if writers != durable.Quiet {
 `, `	if false {
@@ -123,6 +128,16 @@ var people = []mutant{
 		"a running UOW stays where it was put", "a run is ended by KILL JOB, never by moving its file (4)",
 		[]edit{{"internal/monitor/finish.go", `name, err := s.sp.BringBack(j.Claimed, from, e.Name)`, `name, err := j.Name, error(nil)`}},
 		[]suite{whileItRuns},
+	},
+	{
+		"told while it is written", "read under a read lease (16)",
+		[]edit{{"internal/spool/accept.go", `	if f.ReadLease() == durable.Written {
+		return nil // its writer's changes are looked at
+	}
+	st, err := f.Stat()
+	if err != nil || st.Ino != e.Ino`, `	st, err := f.Stat()
+	if err != nil || st.Ino != e.Ino`}},
+		[]suite{{"internal/spool", "^TestTold", ""}},
 	},
 	{
 		"no second link", "what ran is found wherever people moved it (4)",

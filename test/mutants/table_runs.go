@@ -48,6 +48,11 @@ var rounds = []mutant{
 		[]suite{killedDone},
 	},
 	{
+		"an end waits for ever", "an end whose commit is there moves (13)",
+		[]edit{{"internal/monitor/finish.go", `|| s.now.Sub(j.wrote) >= moveLag {`, `{`}},
+		[]suite{{"cmd/monitor", "^TestScripts$/^run$", ""}, killed},
+	},
+	{
 		"second link goes at the move", "the second link goes after the commit of the move (13)",
 		[]edit{{"internal/spool/claim.go", `func (s *Spool) DropLater(c Claimed) {
 `, `func (s *Spool) DropLater(c Claimed) {
@@ -126,6 +131,21 @@ var runs = []mutant{
 		"a past is believed as it is in memory", "fsync before believing (9, 11)",
 		[]edit{{"internal/monitor/past.go", `err = s.gonePast(s.settlePast(f, good))`, `err = nil`}},
 		[]suite{powerCutPast},
+	},
+	{
+		"no record, no run", "what its log tells of is not begun again without a word (12)",
+		[]edit{{"internal/monitor/trace.go", `if err != nil || t.what == nothingRan || st.Kind`, `if err != nil || t.what >= nothingRan || st.Kind`}},
+		[]suite{damaged},
+	},
+	{
+		"unknown runs go on", "what still runs of an unknown try is ended (15)",
+		[]edit{{"internal/monitor/trace.go", `if !known[id] && !s.recorded[id] {`, `if known[id] && !s.recorded[id] {`}},
+		[]suite{damaged},
+	},
+	{
+		"a lost past is no past", "a flow whose past is gone does not begin anew without a word (12)",
+		[]edit{{"internal/monitor/trace.go", `if !s.wentDown && len(next) > 0`, `if s.wentDown && len(next) > 0`}},
+		[]suite{damaged},
 	},
 	{
 		"clean-ups are forgotten", "what a message asked for is done (19, 6-flows)",

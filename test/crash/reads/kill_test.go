@@ -20,9 +20,15 @@ func TestKilledAtEachOperation(t *testing.T) {
 		d.Drop(world.Unit{Name: "held", Drop: "hold-q", Text: world.Plain("true")})
 		return d
 	}
-	d := prepare(t)
-	d.Once("")
-	most, kills := len(d.Sites()), 0
+	// How many it needs depends on what its clean-up finds ready: those it needs always.
+	most, kills := 0, 0
+	for i := range 3 {
+		d := prepare(t)
+		d.Once("")
+		if n := len(d.Sites()); i == 0 || n < most {
+			most = n
+		}
+	}
 	stride := world.Pick(4, 1, 1)
 	for from := 1; from <= most; from += stride {
 		n, d := from, prepare(t)
