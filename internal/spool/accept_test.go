@@ -267,6 +267,37 @@ func TestAcceptChangedTwice(t *testing.T) {
 	}
 }
 
+// Where names can't be exchanged, another file may take the name while the original is
+// out: both are in the queue then.
+func TestAcceptByTurnsNameTaken(t *testing.T) {
+	b := newBox(t)
+	b.drop(Wait, "a", "text\n")
+	a := b.acceptance(b.look(Wait, "a"), "stamp\ntext\n")
+	said := ""
+	b.Kept = func(_, text string) { said = text }
+	durable.Fault = func(s durable.Site) error {
+		switch s {
+		case "accept:exchange":
+			return unix.EINVAL
+		case "accept:in":
+			b.drop(Wait, "a", "other\n")
+		}
+		return nil
+	}
+	defer func() { durable.Fault = nil }()
+	if err := b.accept(a); err == nil {
+		t.Error("counts as accepted")
+	}
+	b.commit()
+	b.has(Wait, "a", "other\n")
+	b.list(b.Name(Wait), "a", "a~1")
+	b.has(Wait, "a~1", "text\n")
+	b.list(".monitor/tmp")
+	if !strings.Contains(said, "a~1") {
+		t.Errorf("said %q", said)
+	}
+}
+
 func TestAcceptOpenForWriting(t *testing.T) {
 	b := newBox(t)
 	b.drop(Wait, "a", "text\n")

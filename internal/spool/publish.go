@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"simplejobq/internal/durable"
 )
@@ -154,6 +155,9 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 		if back := out.Move("accept:back", e.Name, dir, e.Name); back != nil {
 			s.Until(func() error {
 				back := out.Move("accept:back", e.Name, dir, e.Name)
+				if errors.Is(back, fs.ErrExist) { // somebody put another file there meanwhile
+					back = s.putBeside(out, e)
+				}
 				if durable.Passing(back) {
 					return back
 				}
@@ -171,4 +175,17 @@ func (s *Spool) publishByTurns(a *Acceptance) error {
 	s.changed(e.Queue)
 	s.After(remove)
 	return s.nowCalled(e)
+}
+
+// putBeside brings a file back into its queue under another name: the one it had is
+// somebody else's by now.
+func (s *Spool) putBeside(out *durable.Dir, e *Entry) error {
+	name, err := s.free(e.Queue, e.Name)
+	if err == nil {
+		err = out.Move("accept:back", e.Name, s.dirs[e.Queue], name)
+	}
+	if err == nil && s.Kept != nil {
+		s.Kept(e.Name, fmt.Sprintf("another file took its name while it was accepted; it is in %s as %s", s.Name(e.Queue), name))
+	}
+	return err
 }

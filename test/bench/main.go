@@ -107,6 +107,7 @@ func (b *bench) groups(scale int) []group {
 		{"parallel", always, b.measureParallel},
 		{"at", always, b.measureAt},
 		{"flow", always, b.measureFlow},
+		{"log", 3, b.measureLog},
 		{"depth", 3, func() error { return b.measureDepth(min(scale, 100_000)) }},
 		{"queued", 1, func() error { return b.measureQueued(min(scale, 100_000)) }},
 		{"queued-most", 1, func() error { return b.measureQueued(scale) }},
