@@ -62,7 +62,7 @@ var reads = []mutant{
 	},
 	{
 		"half lines are left open", "the next line is not glued to half a line (19)",
-		[]edit{{"internal/messages/take.go", `if writers == durable.Quiet && !b.src.readOnly {`, `if false {`}},
+		[]edit{{"internal/messages/take.go", `if writers == durable.Quiet && !b.src.readOnly {`, `if writers == durable.Quiet && false {`}},
 		[]suite{messagesTests},
 	},
 	{

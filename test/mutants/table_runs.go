@@ -50,7 +50,7 @@ var rounds = []mutant{
 	{
 		"an end waits for ever", "an end whose commit is there moves (13)",
 		[]edit{{"internal/monitor/finish.go", `|| s.now.Sub(j.wrote) >= moveLag {`, `{`}},
-		[]suite{{"cmd/monitor", "^TestScripts$/^run$", ""}, killed},
+		[]suite{{"cmd/monitor", "^TestScripts$/^beside$", ""}},
 	},
 	{
 		"second link goes at the move", "the second link goes after the commit of the move (13)",
