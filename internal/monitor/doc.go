@@ -8,15 +8,15 @@
 //	             ┌──────────────── one channel of small values ──────────▼──┐
 //	             │  session.loop: the only goroutine that decides anything  │
 //	             └─────────┬──────────────────────────────────▲─────────────┘
-//	                       │ one round                        │ done
 //	                       ▼                                  │
-//	             ┌──── disk: messages, look, move, edit, launch, commit ────┐
+//	             ┌──── a round: messages, look, move, edit, start, commit ──┐
+//	             │         then: hand over, move on, tell                   │
 //	             └───────────────────────────────────────────────────────────┘
 //
-// A round is carried out by the disk goroutine, while the loop waits for it and
-// keeps its ears open: state belongs to whichever of the two has the turn, so
-// there is no lock around it, and a disk that hangs stops neither the watchdog
-// nor the queue of what comes in.
+// The loop carries all of it out itself: state belongs to nobody else, so there is no
+// lock around it, and no other thread has to be woken for each job. A guard stands
+// by: of a disk that hangs it tells people, feeds the watchdog and has KILL JOB heard,
+// with what it was given before the round began.
 //
 // # A round
 //
@@ -24,7 +24,8 @@
 // anybody's sync may make a beginning of it durable earlier. So every beginning
 // of a round must be a state that recovery understands. From that follows:
 //
-//   - A UOW moves in the round after the one that wrote its STATUS.
+//   - A UOW moves after the commit of the round that wrote its STATUS: right after it,
+//     while what that let start is starting already.
 //   - A command is handed to a runner after the commit that covers its claim and
 //     its start record.
 //   - A run record is used again after the commit of the round that took its end.

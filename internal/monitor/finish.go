@@ -14,6 +14,9 @@ import (
 
 // unsettledEnds reports whether ends are known that are not in their queue yet.
 func (s *session) unsettledEnds() bool {
+	if len(s.tells) > 0 { // of moves that the next commit covers
+		return true
+	}
 	for _, j := range s.jobs {
 		if j.state == judged || j.state == leaving {
 			return true
@@ -32,30 +35,14 @@ func (s *session) unsettledEnds() bool {
 	return false
 }
 
-// moveLag is how long a UOW that has ended may wait for the commit of the next end, so
-// that one covers both: as long as something else runs.
+// moveLag is how long the commit of a move may wait for the next end, so that one
+// covers both: as long as something else runs.
 const moveLag = 10 * time.Millisecond
-
-// mayWait reports whether the move of a UOW can do so: nothing else needs a commit in
-// this round, and another end will.
-func (s *session) mayWait(j *job) bool {
-	if s.slots == 0 || s.stop != running || s.sp.Batch.Dirty() || s.now.Sub(j.wrote) >= moveLag {
-		return false
-	}
-	for _, other := range s.jobs {
-		for _, c := range other.commands {
-			if c.stage == ended {
-				return false
-			}
-		}
-	}
-	return true
-}
 
 // move takes UOWs whose STATUS is on disk to where it leads.
 func (s *session) move() {
 	for _, j := range s.jobs {
-		if j.state == judged && !j.unwritten && j.written < s.turns { // the commit of a round before this one covers it
+		if j.state == judged && !j.unwritten && j.written <= s.committed {
 			if s.owesCleanup(j) {
 				s.become(j, cleaning)
 			} else {
@@ -63,12 +50,22 @@ func (s *session) move() {
 			}
 		}
 		if j.state == leaving {
-			if s.mayWait(j) {
-				s.glanceBy(j.wrote.Add(moveLag))
-				continue
-			}
 			s.depart(j)
 		}
+	}
+}
+
+// moveOn does so right after a commit, while what it let start is starting already: the
+// next commit covers it, and that is the next end's if there is one to be expected.
+func (s *session) moveOn() {
+	s.move()
+	if !s.sp.Batch.Dirty() {
+		return
+	}
+	if s.slots == 0 || s.stop != running {
+		s.more = true
+	} else {
+		s.glanceBy(s.now.Add(moveLag))
 	}
 }
 

@@ -63,7 +63,6 @@ type job struct {
 	expires    time.Time // TIMEOUT of the flow, by the monotonic clock; zero: none
 	unwritten  bool      // STATUS is not written yet, or could not be: tried again
 	written    int64     // in which round STATUS was
-	wrote      time.Time // and when
 	logged     bool      // the outcome is to stand in the log too
 	vacated    bool      // its slot is free again
 	unstarted  bool      // never got a slot: expired, or what it comes after failed; or it has ended and is only cleaned up

@@ -112,14 +112,9 @@ func (s *session) round() error {
 	}
 	err := s.commit()
 	s.timer = false
-	for _, j := range s.wrote {
-		if s.slots > 0 && !s.owesCleanup(j) {
-			s.glanceBy(j.wrote.Add(moveLag))
-		} else {
-			s.more = true
-		}
+	if err == nil {
+		s.committed = s.turns
 	}
-	s.wrote = nil
 	return err
 }
 
@@ -184,6 +179,7 @@ func (s *session) tell() error {
 	s.accepts = false
 	written := s.digest.written
 	err := s.carryOut(func() error {
+		s.moveOn()
 		if !lag {
 			s.fault(s.flush())
 		}

@@ -233,7 +233,6 @@ type session struct {
 	tells    []func()   // what is told
 	onceTold []func()   // what has to wait until that is written, too
 	launch   []*command // what is handed to runners
-	wrote    []*job     // whose STATUS was written
 	accepts  bool       // an acceptance is among what is told
 	urgent   bool       // more than starts and ends is among what is said
 	flushed  time.Time  // when it was last written
@@ -242,22 +241,23 @@ type session struct {
 	broken   error      // a sync failed: nothing remembered can be believed
 
 	// When and whether.
-	turns   int64     // rounds of this session
-	now     time.Time // of this round, for spans
-	wall    time.Time // of this round, for times of day
-	began   time.Time // the session
-	since   time.Time // the process
-	scanned time.Time // when sleep_time was last over
-	timer   bool      // it is over now
-	first   bool      // what lay there at the start is not all looked at yet
-	retry   time.Time // trouble: look again then, at everything
-	glance  time.Time // have a round by then: something may have changed that nobody tells us of
-	stop    stopKind
-	stopped time.Time // when stopping began
-	paused  bool
-	hush    bool // the message was answered by a session before this one
-	ready   readiness
-	gates   map[string]gated // `process` of job types
+	turns     int64     // rounds of this session
+	committed int64     // the last of them that is on disk
+	now       time.Time // of this round, for spans
+	wall      time.Time // of this round, for times of day
+	began     time.Time // the session
+	since     time.Time // the process
+	scanned   time.Time // when sleep_time was last over
+	timer     bool      // it is over now
+	first     bool      // what lay there at the start is not all looked at yet
+	retry     time.Time // trouble: look again then, at everything
+	glance    time.Time // have a round by then: something may have changed that nobody tells us of
+	stop      stopKind
+	stopped   time.Time // when stopping began
+	paused    bool
+	hush      bool // the message was answered by a session before this one
+	ready     readiness
+	gates     map[string]gated // `process` of job types
 
 	// What it tells of itself.
 	stats   stats

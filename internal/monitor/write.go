@@ -27,12 +27,11 @@ func (s *session) write(j *job) {
 		s.later(time.Second)
 		return
 	}
-	j.written, j.wrote = s.turns, s.now
+	j.written = s.turns
 	if !s.owesCleanup(j) { // else its record tells that there is something to clean up
 		j.witnessed()
 		s.vacate(j)
 	}
-	s.wrote = append(s.wrote, j)
 }
 
 // writeStatus opens the file by its second link: wherever people moved it, it is
@@ -49,7 +48,10 @@ func (s *session) writeStatus(j *job, text string, logged bool) error {
 	}
 	short := roomy(j, text)
 	field, cut := uow.StatusField(short)
-	u, err := uow.Parse(j.UOW, head)
+	u := j.unit
+	if !u.Is(head) {
+		u, err = uow.Parse(j.UOW, head)
+	}
 	if err != nil || !u.Complete() {
 		// Somebody rewrote the file while it ran: no room to be sure of. The log
 		// is at its end, whatever stands before.

@@ -14,6 +14,9 @@ func (u *Unit) Complete() bool {
 	return !u.Enqueued.IsZero() && u.hasRoom() && u.logEnd >= 0 && strings.HasSuffix(u.head, "\n")
 }
 
+// Is reports whether u was read from just these bytes.
+func (u *Unit) Is(head []byte) bool { return u.head == string(head) }
+
 func (u *Unit) hasRoom() bool {
 	return u.statusAt >= 0 && u.statusEnd-u.statusAt >= StatusRoom
 }

@@ -29,8 +29,12 @@ func (b *bench) measureLog() error {
 	if err != nil {
 		return err
 	}
-	if st, err := os.Stat(s.path("done-q/talk")); err != nil || st.Size() < logged {
-		return fmt.Errorf("its log is not whole: %v", err)
+	st, err := os.Stat(s.path("done-q/talk"))
+	if err != nil {
+		return err
+	}
+	if st.Size() < logged {
+		return fmt.Errorf("its log has only %d bytes", st.Size())
 	}
 	if err := os.RemoveAll(s.root); err != nil {
 		return err
