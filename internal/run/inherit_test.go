@@ -14,7 +14,7 @@ import (
 
 // What a job tells about itself.
 const tellAll = `cat /proc/self/status; echo "Nofile: $(ulimit -S -n)"; fds=; for i in 0 1 2 3 4 5 6 7 8 9 10 11 12; do [ -e /proc/$$/fd/$i ] && fds="$fds $i"; done; echo "Fds:$fds"
-echo "Stdin: $(readlink /proc/$$/fd/0)"; echo "Mask: $(umask)"; echo "Cwd: $(pwd)"; echo "Score: $(cat /proc/self/oom_score_adj)"
+echo "Stdin: $(readlink /proc/$$/fd/0)"; echo "Mask: $(umask)"; echo "Cwd: $(pwd)"; echo "Score: $(cat /proc/self/oom_score_adj)"; echo "Slack: $(cat /proc/self/timerslack_ns)"
 echo "Stat: $(cat /proc/$$/stat)"; echo "Me: $$"; echo "Env: $(env | sort | tr '\n' ' ')"`
 
 func facts(log string) map[string]string {
@@ -32,7 +32,7 @@ func wantCleanSlate(t *testing.T, log string) {
 	f := facts(log)
 	for key, want := range map[string]string{
 		"SigBlk": "0000000000000000", "SigIgn": "0000000000000000", "CapAmb": "0000000000000000",
-		"Fds": "0 1 2", "Stdin": "/dev/null", "Score": "0",
+		"Fds": "0 1 2", "Stdin": "/dev/null", "Score": "0", "Slack": "50000",
 	} {
 		if f[key] != want {
 			t.Errorf("%s is %q in the job, want %q", key, f[key], want)
