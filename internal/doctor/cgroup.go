@@ -31,11 +31,11 @@ func (e *Exam) cgroup() {
 	if unix.Faccessat(unix.AT_FDCWD, filepath.Join(dir, "cgroup.procs"), unix.W_OK, unix.AT_EACCESS) == nil {
 		writable = "writable for this user"
 	}
-	whose := "that of this shell"
+	whose := "this shell's"
 	if e.pid > 0 {
 		whose = "the monitor's"
 	}
-	e.good("cgroup v2 at %s: %s is %s, %s and %s; the monitor needs neither", root, path, whose, delegated, writable)
+	e.good("cgroup v2 is at %s; %s cgroup %s is %s and %s, of which the monitor needs neither", root, whose, path, delegated, writable)
 	if e.pid == 0 {
 		return
 	}

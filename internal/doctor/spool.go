@@ -30,6 +30,9 @@ func (e *Exam) directories() {
 	for _, name := range e.names() {
 		e.directory(root, name)
 	}
+	if st, err := root.Stat(e.Conf.Dirs.Status); err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		e.wrong(line("rm", root.Join(e.Conf.Dirs.Status)), "%s must be a directory; the digest is written there, and the monitor makes it", root.Join(e.Conf.Dirs.Status))
+	}
 	if len(e.found) > before {
 		return
 	}
@@ -40,10 +43,11 @@ func (e *Exam) directories() {
 	e.good("%s: every directory is there, on one file system, and the format is known", e.Conf.Root)
 }
 
-// names are the directories of the spool, those of the monitor last.
+// names are the directories without which there is no spool, those of the monitor
+// last.
 func (e *Exam) names() []string {
 	layout := monitor.Layout(e.Conf)
-	return append(slices.Clone(layout.Names[:]), e.Conf.Dirs.Status, ".monitor", ".monitor/tmp", ".monitor/run")
+	return append(slices.Clone(layout.Names[:]), ".monitor", ".monitor/tmp", ".monitor/run")
 }
 
 func (e *Exam) directory(root *durable.Dir, name string) {
@@ -148,7 +152,7 @@ func (e *Exam) file(name, power string) {
 // mayWrite looks whether the monitor's user may do its work.
 func (e *Exam) mayWrite() {
 	var no []string
-	for _, name := range append([]string{"."}, e.names()...) {
+	for _, name := range append([]string{".", e.Conf.Dirs.Status}, e.names()...) {
 		path := filepath.Join(e.Conf.Root, name)
 		if st, err := durable.StatPath(path); err == nil && !e.as.mayWrite(path, st) {
 			no = append(no, name)

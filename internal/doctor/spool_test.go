@@ -68,6 +68,13 @@ func TestDamage(t *testing.T) {
 			}
 			return os.Symlink("archive", root+"/trash")
 		}},
+		{"no status", "spool", "every directory is there", Good, func(root string) error { return os.Remove(root + "/status") }},
+		{"status file", "spool", "status must be a directory", Wrong, func(root string) error {
+			if err := os.Remove(root + "/status"); err != nil {
+				return err
+			}
+			return os.WriteFile(root+"/status", nil, 0o644)
+		}},
 		{"version", "spool", `found "something else"`, Wrong, func(root string) error {
 			return os.WriteFile(root+"/.monitor/version", []byte("something else"), 0o644)
 		}},

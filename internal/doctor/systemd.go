@@ -131,7 +131,7 @@ func (e *Exam) shape() {
 	if v := u.values["Type"]; v != "notify" && v != "notify-reload" {
 		e.doubtful(edit, "%s has Type=%s: systemd does not hear when the monitor is ready; it should be Type=notify", u.name, v)
 	}
-	if v := u.values["WatchdogUSec"]; v == "0" || v == "" {
+	if v := u.values["WatchdogUSec"]; v == "0" || v == "infinity" || v == "" {
 		e.doubtful(edit, "%s has no watchdog: a monitor that hangs is not started again; WatchdogSec=30s has that done", u.name)
 	}
 	if u.values["PrivateTmp"] == "yes" {

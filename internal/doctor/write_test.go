@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -36,5 +38,16 @@ func TestOutput(t *testing.T) {
 	must(t, Output{Color: true}.Write(&b, found))
 	if !strings.Contains(b.String(), "\x1b[31mwrong   \x1b[0m  spool") {
 		t.Errorf("%q", b.String())
+	}
+}
+
+// The manual has a row for everything that is looked at.
+func TestManual(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "doctor.md"))
+	must(t, err)
+	for _, c := range checks {
+		if !strings.Contains(string(b), "\n| `"+c.about+"` | ") {
+			t.Errorf("docs/doctor.md has no row for %q", c.about)
+		}
 	}
 }
