@@ -29,7 +29,10 @@ most as root. The exit status is 1 if anything is wrong.`,
 			if err != nil {
 				return err
 			}
-			e := doctor.Exam{Conf: conf, Options: p.options(conf), Version: p.version, Now: time.Now()}
+			e := doctor.Exam{Conf: conf, File: filepath.Join(conf.Root, "config.toml"), Options: p.options(conf), Version: p.version, Now: time.Now()}
+			if p.configFile != "" {
+				e.File = p.configFile
+			}
 			e.Runner, e.RunnerErr = findRunner()
 			found := e.Look()
 			o.Color = p.color()

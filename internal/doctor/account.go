@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"os"
 	"os/user"
 	"slices"
@@ -18,7 +19,6 @@ type account struct {
 	uid    int
 	gids   []int // the primary group first
 	name   string
-	home   string
 	leases bool // CAP_LEASE, or root
 	self   bool // that is the user of this process
 }
@@ -47,13 +47,14 @@ func (e *Exam) account() {
 		e.wrong(line("getent", "passwd", a.name), "uid %d has no entry in passwd, so that jobs have no USER and HOME; make one, or run the monitor as another user", a.uid)
 		return
 	}
-	a.name, a.home = u.Username, u.HomeDir
-	st, err := durable.StatPath(a.home)
+	a.name = u.Username
+	home := cmp.Or(e.Conf.Job.Env["HOME"], u.HomeDir)
+	st, err := durable.StatPath(home)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		e.doubtful(line("getent", "passwd", a.name), "HOME of jobs is %q, and that is no directory; make it, or set HOME under [job] env", a.home)
+		e.doubtful(line("getent", "passwd", a.name), "the monitor works as %s, and HOME of its jobs, %q, is no directory; make it, or set HOME in [job] env", a.name, home)
 		return
 	}
-	e.good("the monitor works as %s, and jobs find their HOME %s", a.name, a.home)
+	e.good("the monitor works as %s, and its jobs find their HOME %s", a.name, home)
 }
 
 func selfAccount() account { return processAccount(os.Getpid()) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -202,9 +203,30 @@ func (e *Exam) room() {
 	}
 }
 
-// operations tries, on files of its own in .monitor/tmp, what the monitor does to
-// UOWs all day.
+// Far longer than a disk takes that is only busy.
+var diskPatience = 10 * time.Second
+
+// operations is patient with a disk, but not for ever: one that is frozen does not
+// answer until somebody thaws it.
 func (e *Exam) operations() {
+	beside := *e
+	beside.found = nil
+	done := make(chan []Finding, 1)
+	go func() {
+		beside.try()
+		done <- beside.found
+	}()
+	select {
+	case found := <-done:
+		e.found = append(e.found, found...)
+	case <-time.After(diskPatience):
+		e.wrong(line("fsfreeze", "-u", e.mount.point), "the disk has not answered a write within %v: it is frozen or failing (dmesg tells); the monitor waits for it, and so does the end of this command", diskPatience)
+	}
+}
+
+// try tries, on files of its own in .monitor/tmp, what the monitor does to
+// UOWs all day.
+func (e *Exam) try() {
 	tmp := filepath.Join(e.Conf.Root, ".monitor/tmp")
 	d, err := durable.OpenDir(tmp)
 	if err != nil {

@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"simplejobq/internal/config"
 
@@ -91,6 +95,41 @@ func TestOverlay(t *testing.T) {
 	found := exam(box(t, point), config.Default()).Look()
 	none(t, found)
 	finds(t, found, Doubtful, "file system", "it is a container's layer")
+	finds(t, found, Good, "file system", "an fsync of each file and directory")
+}
+
+// A disk that does not answer is told, not waited for.
+func TestFrozen(t *testing.T) {
+	point := disk(t, "ext4", "noatime")
+	root := box(t, point)
+	defer func(was time.Duration) { diskPatience = was }(diskPatience)
+	diskPatience = 200 * time.Millisecond
+	command(t, "fsfreeze", "-f", point)
+	found := exam(root, config.Default()).Look()
+	command(t, "fsfreeze", "-u", point)
+	finds(t, found, Wrong, "file system", "the disk has not answered a write within 200ms: it is frozen or failing (dmesg tells); the monitor waits for it, and so does the end of this command; do: fsfreeze -u "+point)
+	eventually(t, func() bool { // the attempt comes to its end now, and clears up
+		left, err := os.ReadDir(root + "/.monitor/tmp")
+		return err == nil && len(left) == 0
+	})
+	diskPatience = time.Minute
+	none(t, exam(root, config.Default()).Look())
+}
+
+func TestFUSE(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	below, err := fs.NewLoopbackRoot(t.TempDir())
+	must(t, err)
+	point := t.TempDir()
+	server, err := fs.Mount(point, below, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true, FsName: "below", Name: "loop"}})
+	if err != nil {
+		t.Skip("no FUSE here: ", err)
+	}
+	defer func() { must(t, server.Unmount()) }()
+	found := exam(box(t, point), config.Default()).Look()
+	finds(t, found, Doubtful, "file system", "fuse.loop on "+point+": a program keeps it")
 	finds(t, found, Good, "file system", "an fsync of each file and directory")
 }
 

@@ -42,6 +42,7 @@ type Finding struct {
 // Exam is one look at everything. The first fields are the caller's.
 type Exam struct {
 	Conf      *config.Config
+	File      string   // it was read from, if it is there
 	Options   []string // that name the spool to the monitor's commands
 	Version   string   // of this program
 	Runner    string   // its runner's binary

@@ -101,11 +101,11 @@ func usedInotify(uid int) (instances, watches int, exact bool) {
 	return instances, watches, exact
 }
 
-// What descriptors a monitor needs: for itself, and for each slot with its two
-// runners, their records, sockets and pidfds, and the directories of a job.
+// What descriptors a monitor needs: 32 for itself (measured), and for each runner a
+// socket, a pidfd, its record and its UOW's file. There may be two runners for a slot.
 const (
 	baseFiles = 64
-	slotFiles = 16
+	slotFiles = 8
 )
 
 // descriptors looks whether there are enough of them.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,9 @@ var bin string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if os.Getenv("DOCTOR_TEST_HOG") != "" {
+		return hog()
+	}
 	if root := os.Getenv("DOCTOR_TEST_ROOT"); root != "" {
 		// This test binary as another user.
 		e := exam(root, config.Default())
@@ -48,10 +52,22 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// hog takes all inotify instances its user may have, until its input ends.
+func hog() int {
+	for {
+		if _, err := unix.InotifyInit1(unix.IN_CLOEXEC); err != nil {
+			break
+		}
+	}
+	fmt.Println("ready")
+	_, _ = io.ReadAll(os.Stdin)
+	return 0
+}
+
 func exam(root string, c *config.Config) *Exam {
 	c.Root = root
 	c.Ready.FreeSpace = 0
-	return &Exam{Conf: c, Options: []string{"--root", root}, Version: "(devel)", Runner: filepath.Join(bin, "runner"), Now: time.Now()}
+	return &Exam{Conf: c, File: filepath.Join(root, "config.toml"), Options: []string{"--root", root}, Version: "(devel)", Runner: filepath.Join(bin, "runner"), Now: time.Now()}
 }
 
 // box makes a spool below dir, in order.
@@ -157,25 +173,38 @@ func asUser(t *testing.T, uid uint32, root string) (found []Finding) {
 	if os.Getuid() != 0 {
 		t.Skip("being somebody else needs root")
 	}
-	self := filepath.Join(bin, "doctor.test")
-	b, err := os.ReadFile("/proc/self/exe")
-	must(t, err)
-	must(t, os.WriteFile(self, b, 0o755))
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "DOCTOR_TEST_ROOT="+root, "DOCTOR_TEST_RUNNER="+filepath.Join(bin, "runner"), "TMPDIR=/tmp")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	cmd.Dir = "/"
-	out, err := cmd.Output()
+	out, err := selfAs(t, uid, "DOCTOR_TEST_ROOT="+root, "DOCTOR_TEST_RUNNER="+filepath.Join(bin, "runner"), "TMPDIR=/tmp").Output()
 	must(t, err)
 	must(t, json.Unmarshal(out, &found))
 	return found
 }
 
+// selfAs is this test binary as another user's program.
+func selfAs(t *testing.T, uid uint32, env ...string) *exec.Cmd {
+	t.Helper()
+	self := filepath.Join(bin, "doctor.test")
+	if _, err := os.Stat(self); err != nil {
+		b, err := os.ReadFile("/proc/self/exe")
+		must(t, err)
+		must(t, os.WriteFile(self, b, 0o755))
+	}
+	cmd := exec.Command(self)
+	cmd.Env, cmd.Dir, cmd.Stderr = append(os.Environ(), env...), "/", os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return cmd
+}
+
 // runs has a real monitor work on a spool for the length of a test.
 func runs(t *testing.T, root string) *exec.Cmd {
 	t.Helper()
+	return runsAs(t, root, nil)
+}
+
+func runsAs(t *testing.T, root string, who *syscall.Credential) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "monitor"), "--root", root, "run")
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.Dir = os.Stderr, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGCONT)

@@ -43,8 +43,11 @@ func (e *Exam) monitor() {
 // be in disorder.
 func (e *Exam) holder() (string, error) {
 	d, err := durable.OpenDir(filepath.Join(e.Conf.Root, ".monitor"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
 	if err != nil {
-		return "", nil // told by directories
+		return "", err
 	}
 	defer d.Close()
 	f, err := d.Open("lock")

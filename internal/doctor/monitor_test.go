@@ -54,17 +54,42 @@ func TestMonitor(t *testing.T) {
 	finds(t, exam(root, config.Default()).Look(), Doubtful, "monitor", "no monitor is running")
 }
 
-// Trouble the monitor has is told, whatever it is.
+// A monitor of another user is looked at as that user's, by root and by that user.
+func TestMonitorOfAnother(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("being somebody else needs root")
+	}
+	root := box(t, outside(t))
+	command(t, "chown", "-R", "65534:65534", root)
+	runsAs(t, root, &syscall.Credential{Uid: 65534, Gid: 65534})
+	for _, found := range [][]Finding{exam(root, config.Default()).Look(), asUser(t, 65534, root)} {
+		none(t, found)
+		finds(t, found, Doubtful, "account", `the monitor works as nobody, and HOME of its jobs, "/nonexistent", is no directory`)
+		finds(t, found, Doubtful, "file system", "nobody has no CAP_LEASE")
+	}
+	must(t, os.Chown(root+"/done-q", 0, 0))
+	finds(t, exam(root, config.Default()).Look(), Wrong, "permissions", "nobody, as whom the monitor works, may not write in done-q; give the spool to that user, or run the monitor as its owner; do: chown -R nobody "+root)
+
+	// Who may not see the private part is told so.
+	must(t, os.Chmod(root+"/.monitor", 0o700))
+	finds(t, asUser(t, 54321, root), Doubtful, "monitor", "whether a monitor is running can't be asked")
+}
+
+// The trouble that a monitor has is told while it lasts.
 func TestTrouble(t *testing.T) {
-	root := box(t, t.TempDir())
+	root := box(t, mounted(t, "none", "tmpfs", 0, "size=2m"))
+	must(t, os.WriteFile(root+"/config.toml", []byte("[ready]\nfree_space = \"0B\"\n"), 0o644))
 	runs(t, root)
-	must(t, os.Remove(root+"/monitor_reads"))
-	must(t, os.Mkdir(root+"/monitor_reads", 0o755))
-	eventually(t, func() bool {
-		b, _ := os.ReadFile(root + "/monitor_says")
-		return len(b) > 0 && Ill(exam(root, config.Default()).Look())
-	})
-	finds(t, exam(root, config.Default()).Look(), Wrong, "permissions", "monitor_reads is no regular file")
+	must(t, os.WriteFile(root+"/.new", []byte("==== UNIT OF WORK\nCOMMAND :: true\n"), 0o644))
+	if err := os.WriteFile(root+"/big", make([]byte, 4<<20), 0o644); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	must(t, os.Rename(root+"/.new", root+"/wait-q/a"))
+	says := "the monitor is in trouble: "
+	eventually(t, func() bool { return strings.Contains(text(exam(root, config.Default()).Look()), says) })
+	finds(t, exam(root, config.Default()).Look(), Wrong, "monitor", "no space left on device")
+	must(t, os.Remove(root+"/big"))
+	eventually(t, func() bool { return !strings.Contains(text(exam(root, config.Default()).Look()), says) })
 }
 
 // What is left of another monitor's digest, and a lock whose holder is not here.

@@ -10,6 +10,7 @@ import (
 
 func TestRunner(t *testing.T) {
 	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir())
 	script := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
 		must(t, os.WriteFile(path, []byte(text), mode))

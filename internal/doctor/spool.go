@@ -86,8 +86,8 @@ func (e *Exam) permissions() {
 	for _, name := range []string{dirs.Done, dirs.Error, dirs.Fail, dirs.Archive, dirs.Trash} {
 		e.drop(name, false)
 	}
-	e.file(e.Conf.Files.Reads, "may end jobs and stop the monitor")
-	e.file("config.toml", "may have the monitor run what they like")
+	e.file(filepath.Join(e.Conf.Root, e.Conf.Files.Reads), "may end jobs and stop the monitor")
+	e.file(e.File, "may have the monitor run what they like")
 }
 
 // monitorsOwn is about directories in which nobody else has anything to do.
@@ -130,8 +130,7 @@ func (e *Exam) drop(name string, runs bool) {
 }
 
 // file is about a file that gives power to whoever may write it.
-func (e *Exam) file(name, power string) {
-	path := filepath.Join(e.Conf.Root, name)
+func (e *Exam) file(path, power string) {
 	st, err := durable.StatPath(path) // it may be a link
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -142,7 +141,7 @@ func (e *Exam) file(name, power string) {
 		e.wrong(line("ls", "-ld", path), "%s is no regular file and must be one; move it away, and the monitor goes on", path)
 	case st.Mode&0o002 != 0:
 		e.wrong(line("chmod", "o-w", path), "everybody may write %s (mode %04o), and %s", path, st.Mode&0o7777, power)
-	case name == "config.toml" && st.UID != 0 && int(st.UID) != e.as.uid:
+	case path == e.File && st.UID != 0 && int(st.UID) != e.as.uid:
 		e.wrong(line("chown", e.as.name, path), "%s belongs to %s, who %s; it must belong to root or %s", path, userName(int(st.UID)), power, e.as.name)
 	default:
 		e.good("%s may write %s", e.writers(st), path)

@@ -152,6 +152,26 @@ func TestAnotherUser(t *testing.T) {
 	finds(t, found, Wrong, "account", "uid 54321 has no entry in passwd")
 }
 
+// A user whose other programs took all of inotify.
+func TestNoInotify(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("being somebody else needs root")
+	}
+	const uid = 54322
+	root := box(t, outside(t))
+	command(t, "chown", "-R", "54322", root)
+	hog := selfAs(t, uid, "DOCTOR_TEST_HOG=yes")
+	in, err := hog.StdinPipe()
+	must(t, err)
+	out, err := hog.StdoutPipe()
+	must(t, err)
+	must(t, hog.Start())
+	defer func() { _, _ = in.Close(), hog.Wait() }()
+	_, err = out.Read(make([]byte, 1))
+	must(t, err)
+	finds(t, asUser(t, uid, root), Doubtful, "kernel", "of fs.inotify.max_user_instances = ")
+}
+
 // outside is a directory that every user can reach.
 func outside(t *testing.T) string {
 	t.Helper()
