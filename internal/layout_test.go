@@ -18,6 +18,7 @@ var rows = map[string]int{
 	"config": 1, "flow": 1, "spool": 1, "run": 1, "status": 1, "graph": 1,
 	"messages": 2,
 	"monitor":  3,
+	"doctor":   4,
 }
 
 // Edges that look natural and are forbidden nevertheless, with the reason. "*"

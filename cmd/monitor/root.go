@@ -71,7 +71,7 @@ are for what ls, cat, mv and echo do not do as well.`,
 	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(
 		p.newInit(), p.newRun(), p.newCheck(), p.newSubmit(), p.newStatus(), p.newList(),
-		p.newLog(), p.newWait(), p.newExplain(), p.newGraph(), p.newSend(), p.newConfig(), exitStatusHelp(),
+		p.newLog(), p.newWait(), p.newExplain(), p.newGraph(), p.newSend(), p.newConfig(), p.newDoctor(), exitStatusHelp(),
 	)
 	return c
 }

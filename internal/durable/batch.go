@@ -39,6 +39,9 @@ func NewBatch(root *Dir) *Batch {
 // Next starts an empty batch of the same kind.
 func (b *Batch) Next() *Batch { return &Batch{root: b.root, whole: b.whole} }
 
+// Whole reports whether a commit is one call for the whole file system.
+func (b *Batch) Whole() bool { return b.whole }
+
 // Discard closes what a batch holds that will never be committed.
 func (b *Batch) Discard() {
 	for _, f := range b.files {

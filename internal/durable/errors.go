@@ -11,6 +11,9 @@ import (
 // ErrNoExchange is returned where the file system can't swap two names.
 var ErrNoExchange = errors.New("this file system cannot exchange two names")
 
+// ErrTwoSteps is returned where the file system can't move without overwriting in one.
+var ErrTwoSteps = errors.New("this file system moves in two steps")
+
 // fail says what was being done to which file: the site's first half is the
 // act, its second the operation.
 func fail(site Site, path string, err error) error {

@@ -15,12 +15,26 @@ var renameat2 = unix.Renameat2
 // unlink, and a crash between the two leaves one file under two names, which
 // healing at start resolves; there is never none.
 func (d *Dir) Move(site Site, name string, to *Dir, newName string) error {
-	err := attempt(site, func() error { return renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE) })
+	err := d.moveAtOnce(site, name, to, newName)
 	if err != nil && refusesFlags(err) {
 		if err = attempt(site+" link", func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) }); err == nil {
 			// Crash window: two names, one file.
 			err = attempt(site+" unlink", func() error { return unix.Unlinkat(d.fd, name, 0) })
 		}
+	}
+	return fail(site, d.Join(name), err)
+}
+
+func (d *Dir) moveAtOnce(site Site, name string, to *Dir, newName string) error {
+	return attempt(site, func() error { return renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE) })
+}
+
+// MoveAtOnce is [Dir.Move] for who wants to know: where that would be two operations
+// it does nothing and returns ErrTwoSteps.
+func (d *Dir) MoveAtOnce(site Site, name string, to *Dir, newName string) error {
+	err := d.moveAtOnce(site, name, to, newName)
+	if err != nil && refusesFlags(err) {
+		err = ErrTwoSteps
 	}
 	return fail(site, d.Join(name), err)
 }

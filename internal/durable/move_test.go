@@ -190,3 +190,21 @@ func TestReplaceAndLink(t *testing.T) {
 		t.Errorf("link: %v", err)
 	}
 }
+
+// Who asks whether a move is one operation is told, and nothing has moved if not.
+func TestMoveAtOnce(t *testing.T) {
+	d := open(t, t.TempDir())
+	write(t, d.Join("a"), "a")
+	if err := d.MoveAtOnce("test:move", "a", d, "b"); err != nil || read(t, d.Join("b")) != "a" {
+		t.Error(err)
+	}
+	if err := d.MoveAtOnce("test:move", "b", d, "b"); !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
+	}
+	defer func(was func(int, string, int, string, uint) error) { renameat2 = was }(renameat2)
+	renameat2 = func(int, string, int, string, uint) error { return unix.EINVAL }
+	if err := d.MoveAtOnce("test:move", "b", d, "c"); !errors.Is(err, ErrTwoSteps) || read(t, d.Join("b")) != "a" {
+		t.Error(err)
+	}
+	missing(t, d.Join("c"))
+}
