@@ -9,20 +9,24 @@ FUZZTIME ?= 30s
 # No cgo: the binaries run on any Linux, and start faster.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.Version=$(VERSION)'
 
+# Where to build. The pages of the manual and packages bear the time of the commit.
+BIN     ?= bin
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+
 LINTER  = $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_AT = v2.15.0
 
 # Tests that try more when they are told to by CRASH (test/crash/world).
 CRASHES = ./test/crash/... ./internal/messages ./internal/spool
 
-.PHONY: help build run test crash torture mutants check bench gobench fuzz install clean packages
+.PHONY: help build run test crash torture mutants check bench gobench fuzz man install clean packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/monitor and bin/runner
-	@mkdir -p bin
-	$(BUILD) -o bin/ ./cmd/monitor ./cmd/runner
+	@mkdir -p $(BIN)
+	$(BUILD) -o $(BIN)/ ./cmd/monitor ./cmd/runner
 
 run: build ## a spool in ./spool with a few examples, and the monitor in the foreground
 	@./docs/examples/demo.sh
@@ -62,6 +66,13 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+man: ## the manual, from docs/man (needs scdoc)
+	@mkdir -p $(BIN)/man
+	@for p in docs/man/*.scd; do \
+	  o=$(BIN)/man/$$(basename $$p .scd); \
+	  scdoc < $$p > $$o.raw && awk -f docs/man/tidy.awk $$o.raw > $$o && rm $$o.raw || exit 1; \
+	done
 
 install: build ## into DESTDIR and PREFIX (default /usr/local), with the systemd units
 	install -D -m 755 bin/monitor $(DESTDIR)$(PREFIX)/bin/monitor
