@@ -190,6 +190,25 @@ func TestManualOfKeys(t *testing.T) {
 	same(t, "keys of job types", code, told)
 }
 
+// What the manual shows as a UOW or a configuration is one.
+func TestManualExamples(t *testing.T) {
+	pages := map[string]map[string]string{"uow.5": page(t, "uow.5"), "simple-job-q.toml.5": page(t, "simple-job-q.toml.5")}
+	t.Chdir(t.TempDir()) // no spool
+	for name, as := range map[string]string{"uow.5": "uow", "simple-job-q.toml.5": "config"} {
+		blocks := regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(pages[name]["EXAMPLES"], -1)
+		if len(blocks) < 2 {
+			t.Errorf("%s has %d examples", name, len(blocks))
+		}
+		for _, b := range blocks {
+			text := strings.ReplaceAll(b[1], `\\`, `\`)
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), []string{"check", "--as", as, "-"}, strings.NewReader(text), &stdout, &stderr); code != exitOK {
+				t.Errorf("%s: %s%s", name, stderr.String(), text)
+			}
+		}
+	}
+}
+
 // The pages are pages, and nothing in them is what a formatter would wonder about.
 func TestManualPages(t *testing.T) {
 	for _, program := range []string{"scdoc", "mandoc", "make"} {
