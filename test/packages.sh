@@ -8,15 +8,20 @@ need='
 ansible-core:/usr/bin/ansible-playbook
 btrfs-progs:/sbin/mkfs.btrfs
 e2fsprogs:/sbin/mkfs.ext4
+fish:/usr/bin/fish
 graphviz:/usr/bin/dot
+lintian:/usr/bin/lintian
+mandoc:/usr/bin/mandoc
 openssh-client:/usr/bin/ssh
 procps:/bin/ps
 rsync:/usr/bin/rsync
+scdoc:/usr/bin/scdoc
 strace:/usr/bin/strace
 systemd:/lib/systemd/systemd
 util-linux:/usr/bin/unshare
 vim:/usr/bin/vim
 xfsprogs:/sbin/mkfs.xfs
+zsh:/usr/bin/zsh
 '
 [ "${1-}" != peers ] || need='
 at:/usr/sbin/atd

@@ -71,8 +71,17 @@ are for what ls, cat, mv and echo do not do as well.`,
 	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(
 		p.newInit(), p.newRun(), p.newCheck(), p.newSubmit(), p.newStatus(), p.newList(),
-		p.newLog(), p.newWait(), p.newExplain(), p.newGraph(), p.newSend(), p.newConfig(), p.newDoctor(), exitStatusHelp(),
+		p.newLog(), p.newWait(), p.newExplain(), p.newGraph(), p.newSend(), p.newConfig(), p.newDoctor(),
+		p.newCompletion(), exitStatusHelp(),
 	)
+	p.completions(c)
+	c.InitDefaultHelpCmd()
+	if help, _, err := c.Find([]string{"help"}); err == nil {
+		help.Short = "the help of a command"
+		help.Long = `help shows what COMMAND --help does, and topics that are no command.`
+		help.Example = `  monitor help submit
+  monitor help exit-status`
+	}
 	return c
 }
 
