@@ -120,7 +120,9 @@ func strangers(disk afero.Fs, root string, c *config.Config) error {
 		switch {
 		case name == ".monitor" || name == "lost+found":
 			return e.IsDir()
-		case name == "config.toml" || spool.Readme(name):
+		case name == "config.toml": // it may be a link into /etc
+			return e.Mode().IsRegular() || e.Mode()&fs.ModeSymlink != 0
+		case spool.Readme(name):
 			return e.Mode().IsRegular()
 		}
 		if !e.IsDir() || !slices.ContainsFunc(readmes(c), func(r readme) bool { return r.dir == name }) {
