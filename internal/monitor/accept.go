@@ -89,7 +89,13 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	s.tells = append(s.tells, func() {
 		s.journal.Tell(ev)
 		s.say("accepted", e.Name, text)
-		s.onceTold = append(s.onceTold, func() { s.sp.After(func() error { return s.sp.Told(e, a.Enqueued) }) })
+		s.onceTold = append(s.onceTold, func() {
+			s.sp.After(func() error {
+				err := s.sp.Told(e, a.Enqueued)
+				s.order.shelve(e)
+				return err
+			})
+		})
 	})
 }
 
@@ -107,7 +113,9 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 			s.order.awaitTime(e, t.expires)
 		}
 	}
-	s.order.push(e)
+	if !s.order.shelve(e) {
+		s.order.push(e)
+	}
 	s.order.news(e.Name)
 }
 
@@ -120,7 +128,7 @@ func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
 	if u.Status.Kind == uow.TryAgain {
 		t.due = u.Status.NotBefore
 	}
-	if t.kind == "" && len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero() {
+	if t.kind == "" && t.onlyKind() {
 		return nil
 	}
 	return t

@@ -61,10 +61,6 @@ func (s *session) resolve(name string, ended bool) (target, error) {
 	return s.latest(name)
 }
 
-func before(a, b *spool.Entry) bool {
-	return place{a.Enqueued, a}.before(place{b.Enqueued, b})
-}
-
 func (s *session) exactly(q spool.Queue, name string) (target, error) {
 	if q == spool.Executing {
 		for _, j := range s.jobs {

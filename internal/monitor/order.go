@@ -12,12 +12,22 @@ import (
 // order holds what is queued, so that the next UOW to start is found at a cost
 // that does not grow with how many there are. What is startable, as far as is
 // known, stands in a lane: one per queue and job type. What waits for a name or
-// a time stands apart and is asked again when that changes.
+// a time stands apart and is asked again when that changes. The many that wait for
+// nothing but their turn stand on the spool's shelf, until that comes.
 type order struct {
+	shelf shelf
 	lanes map[lane]*line
+	void  int                                  // places in lanes that may be void by now
 	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
 	times dueHeap                              // waiting for a time, or expiring
 	spans spanHeap                             // waiting for another try: a span, whatever the clock is set to
+}
+
+// shelf is what the spool has besides the entries.
+type shelf interface {
+	First(q spool.Queue, open func(kind string) bool, other *spool.Entry) *spool.Entry
+	Shelve(e *spool.Entry, kind string) bool
+	Shelved(q spool.Queue) int
 }
 
 type lane struct {
@@ -39,6 +49,11 @@ type terms struct {
 	expires   time.Time
 	due       time.Time // of another try
 	admitted  int64     // in which round
+}
+
+// onlyKind reports whether it waits for nothing but its turn among those of its kind.
+func (t *terms) onlyKind() bool {
+	return len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero()
 }
 
 func termsOf(e *spool.Entry) *terms {
@@ -109,14 +124,14 @@ func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
 			continue
 		}
 		for len(*l) > 0 && !(*l)[0].holds(k) {
-			void := heap.Pop(l).(place)
-			if k.kind == "" && void.entry.Place == void.at {
-				void.entry.Placed = false
-			}
+			heap.Pop(l).(place).leaves(k)
 		}
 		if len(*l) > 0 && (best.entry == nil || (*l)[0].before(best)) && open(k.kind) {
 			best = (*l)[0]
 		}
+	}
+	if o.shelf != nil {
+		return o.shelf.First(q, open, best.entry)
 	}
 	return best.entry
 }
@@ -128,6 +143,30 @@ func (o *order) empty() bool {
 			return false
 		}
 	}
+	return o.shelf == nil || o.shelf.Shelved(spool.Priority)+o.shelf.Shelved(spool.Wait) == 0
+}
+
+// shelve puts an entry on the shelf if nobody wants anything of it but that its turn
+// comes. It is void then.
+func (o *order) shelve(e *spool.Entry) bool {
+	l := laneOf(e)
+	if t := termsOf(e); t != nil && !t.onlyKind() || t == nil && e.Note != nil || !o.shelf.Shelve(e, l.kind) {
+		return false
+	}
+	// Its place in the lane stays behind. When every other may be so, all such are cleared away.
+	if o.void++; o.void > 1000 && o.lanes[l] != nil && o.void > len(*o.lanes[l])/2 {
+		o.void = 0
+		for k, l := range o.lanes {
+			*l = slices.DeleteFunc(*l, func(p place) bool {
+				if p.holds(k) {
+					return false
+				}
+				p.leaves(k)
+				return true
+			})
+			heap.Init(l)
+		}
+	}
 	return true
 }
 
@@ -135,6 +174,13 @@ func (o *order) empty() bool {
 func (p place) holds(k lane) bool {
 	e := p.entry
 	return !e.Gone && p.at == e.Enqueued && (e.State == spool.Fresh || e.State == spool.Accepted) && laneOf(e) == k
+}
+
+// leaves notes that a void place is no more.
+func (p place) leaves(k lane) {
+	if k.kind == "" && p.entry.Place == p.at {
+		p.entry.Placed = false
+	}
 }
 
 // take removes an entry that first returned.

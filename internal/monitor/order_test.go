@@ -62,7 +62,7 @@ func TestOrderModel(t *testing.T) {
 				t.Fatalf("%s can't be first: %+v", got.Name, got)
 			case laneOf(got).kind == "" && !stands[got] && !reloaded:
 				t.Fatalf("%s was taken already", got.Name)
-			case least != nil && got != least && !before(got, least):
+			case least != nil && got != least && !spool.Before(got, least):
 				t.Fatalf("%s (%d) is first, want %s (%d)", got.Name, got.Enqueued, least.Name, least.Enqueued)
 			}
 			return got

@@ -209,6 +209,7 @@ type session struct {
 	unread    []*spool.Entry      // files not looked at yet
 	postponed []*spool.Entry      // trouble: into their lanes again when the timer comes
 	settles   settling            // files to be looked at again
+	gc        int                 // what the garbage collector is set to, in percent
 	blank     map[string]int64    // empty files that were said, by queue/name
 	looked    [spool.Queues]int64 // times of change of ended queues, when they were last looked at
 
@@ -292,6 +293,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
 	s.order.init()
+	s.order.shelf, sp.Taken, sp.NoteOf = sp, s.takenDown, func(kind string) any { return &terms{kind: kind} }
 	defer func() {
 		if err != nil {
 			s.close()

@@ -242,7 +242,7 @@ func (v *View) judge(e *spool.Entry) *uow.Unit {
 		return nil
 	}
 	if !u.Enqueued.IsZero() {
-		e.Enqueued = durable.Nanos(u.Enqueued)
+		v.s.sp.Place(e, durable.Nanos(u.Enqueued))
 	}
 	e.State = spool.Accepted
 	if !u.Complete() || u.Ended() {

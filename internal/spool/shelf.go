@@ -1,0 +1,301 @@
+package spool
+
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+// shelf holds the many that are queued and wait for nothing but their turn. Of them
+// only the name, the place in the order and what tells the file again is known: about
+// 50 bytes each, none of which the garbage collector has to look at. Who has more to
+// tell, or is asked for, is an [Entry].
+type shelf struct {
+	slots [][]slot
+	names [][]byte // each a byte for the length and the name
+	table []uint32 // open addressing by name: some bits of its hash and the number of its slot + 1
+	lanes []lane
+	n     int
+	free  uint32 // the first of the slots nobody uses, + 1; pos leads to the next
+	waste int    // bytes of names nobody uses
+	turn  uint16 // of the last whole listing, 0 or marked
+	seed  maphash.Seed
+}
+
+// slot is one of them. Its halves keep it at 28 bytes.
+type slot struct {
+	at, ino [2]uint32 // at: the time of the order and of the file's last change alike
+	name    uint32
+	pos     uint32 // in its lane
+	size    uint16
+	lane    uint16 // and whether the last whole listing had it
+}
+
+// lane is a heap of slots by time, then name: of those not read yet, or of those of
+// one kind.
+type lane struct {
+	kind string
+	heap []uint32
+}
+
+const (
+	unread    = 0 // the lane of those not read yet
+	marked    = 1 << 15
+	perChunk  = 1 << 10 // slots, which fill an allocation of 28 KiB
+	perNames  = 1 << 16 // bytes
+	idBits    = 24
+	idMask    = 1<<idBits - 1
+	sizeLimit = 1 << 16
+	laneLimit = 1 << 10
+)
+
+func halves(n uint64) [2]uint32 { return [2]uint32{uint32(n), uint32(n >> 32)} }
+func whole(h [2]uint32) uint64  { return uint64(h[1])<<32 | uint64(h[0]) }
+func (s *slot) when() int64     { return int64(whole(s.at)) }
+func (s *slot) inode() uint64   { return whole(s.ino) }
+func (s *slot) where() int      { return int(s.lane &^ marked) }
+
+func (h *shelf) at(i uint32) *slot { return &h.slots[i/perChunk][i%perChunk] }
+
+func newShelf() *shelf { return &shelf{seed: maphash.MakeSeed(), lanes: make([]lane, unread+1)} }
+
+func (h *shelf) name(s *slot) []byte {
+	b := h.names[s.name/perNames][s.name%perNames:]
+	return b[1 : 1+int(b[0])]
+}
+
+// laneOf is the lane of a kind, made if need be; false if there are too many.
+func (h *shelf) laneOf(kind string) (int, bool) {
+	for i := unread + 1; i < len(h.lanes); i++ {
+		if h.lanes[i].kind == kind {
+			return i, true
+		}
+	}
+	if len(h.lanes) == laneLimit {
+		return 0, false
+	}
+	h.lanes = append(h.lanes, lane{kind: kind})
+	return len(h.lanes) - 1, true
+}
+
+// put adds what is not there yet; false if it does not fit.
+func (h *shelf) put(name string, in int, at int64, ino uint64, size int64) bool {
+	if size < 0 || size >= sizeLimit || len(name) > 255 || h.free == 0 && len(h.slots)*perChunk >= idMask {
+		return false
+	}
+	if (h.n+1)*5 > len(h.table)*4 {
+		h.grow()
+	}
+	if h.free == 0 {
+		chunk := make([]slot, perChunk)
+		for i := range chunk {
+			chunk[i].pos = uint32(len(h.slots)*perChunk + i + 2)
+		}
+		chunk[perChunk-1].pos = 0
+		h.slots = append(h.slots, chunk)
+		h.free = uint32((len(h.slots)-1)*perChunk + 1)
+	}
+	last := len(h.names) - 1
+	if last < 0 || len(h.names[last])+1+len(name) > perNames {
+		h.names = append(h.names, make([]byte, 0, perNames))
+		last++
+	}
+	i := h.free - 1
+	s := h.at(i)
+	h.free = s.pos
+	*s = slot{at: halves(uint64(at)), ino: halves(ino), name: uint32(last*perNames + len(h.names[last])), size: uint16(size), lane: uint16(in) | h.turn}
+	h.names[last] = append(append(h.names[last], byte(len(name))), name...)
+	h.n++
+	h.enlist(i, maphash.String(h.seed, name))
+	h.join(i)
+	return true
+}
+
+// home is where the search for a hash begins.
+func (h *shelf) home(hash uint64) int { return int(uint64(uint32(hash)) * uint64(len(h.table)) >> 32) }
+
+func tag(hash uint64) uint32 { return uint32(hash>>40) << idBits }
+
+func (h *shelf) next(at int) int {
+	if at++; at == len(h.table) {
+		return 0
+	}
+	return at
+}
+
+func (h *shelf) enlist(i uint32, hash uint64) {
+	at := h.home(hash)
+	for h.table[at] != 0 {
+		at = h.next(at)
+	}
+	h.table[at] = tag(hash) | (i + 1)
+}
+
+// grow makes a longer table: a quarter, because a million of them are to be small.
+func (h *shelf) grow() {
+	old := h.table
+	h.table = make([]uint32, len(old)+max(len(old)/4, 64))
+	for _, v := range old {
+		if v != 0 {
+			i := v&idMask - 1
+			h.enlist(i, maphash.Bytes(h.seed, h.name(h.at(i))))
+		}
+	}
+}
+
+// find is the number of a name's slot, and where the table has it.
+func (h *shelf) find(name string) (i uint32, at int, ok bool) {
+	if h.n == 0 {
+		return 0, 0, false // there may be no table
+	}
+	hash := maphash.String(h.seed, name)
+	t := tag(hash)
+	for at = h.home(hash); h.table[at] != 0; at = h.next(at) {
+		if v := h.table[at]; v&^idMask == t {
+			if i = v&idMask - 1; string(h.name(h.at(i))) == name {
+				return i, at, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+// remove takes out what find found. Those behind it in the table move up, as far as
+// their search still finds them.
+func (h *shelf) remove(i uint32, at int) {
+	s := h.at(i)
+	h.quit(i)
+	h.waste += 1 + len(h.name(s))
+	gap := at
+	for at = h.next(at); h.table[at] != 0; at = h.next(at) {
+		home := h.home(maphash.Bytes(h.seed, h.name(h.at(h.table[at]&idMask-1))))
+		stays := gap < home && home <= at
+		if at < gap { // the search goes on at the beginning
+			stays = gap < home || home <= at
+		}
+		if stays {
+			continue
+		}
+		h.table[gap], gap = h.table[at], at
+	}
+	h.table[gap] = 0
+	*s = slot{pos: h.free}
+	h.free = i + 1
+	h.n--
+	if used := len(h.slots) * perChunk; h.waste > perNames && h.waste > len(h.names)*perNames/2 || used > 4*perChunk && h.n < used/4 {
+		h.pack()
+	}
+}
+
+// pack gives back the room of those that have left.
+func (h *shelf) pack() {
+	small := shelf{turn: h.turn, seed: h.seed}
+	for _, l := range h.lanes {
+		small.lanes = append(small.lanes, lane{kind: l.kind})
+	}
+	for in, l := range h.lanes {
+		for _, i := range l.heap {
+			s := h.at(i)
+			small.put(string(h.name(s)), in, s.when(), s.inode(), int64(s.size))
+			n, _, _ := small.find(string(h.name(s)))
+			small.at(n).lane = s.lane
+		}
+	}
+	*h = small
+}
+
+// all calls yield for the number of each slot that is used.
+func (h *shelf) all(yield func(i uint32) bool) {
+	for _, l := range h.lanes {
+		for _, i := range l.heap {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// before reports whether a comes before b in the order.
+func (h *shelf) before(a, b uint32) bool {
+	x, y := h.at(a), h.at(b)
+	if x.at != y.at {
+		return x.when() < y.when()
+	}
+	return bytes.Compare(h.name(x), h.name(y)) < 0
+}
+
+func (h *shelf) join(i uint32) {
+	l := &h.lanes[h.at(i).where()]
+	l.heap = append(l.heap, i)
+	h.up(l.heap, len(l.heap)-1, i)
+}
+
+// quit takes a slot out of its lane.
+func (h *shelf) quit(i uint32) {
+	s := h.at(i)
+	l := &h.lanes[s.where()]
+	last := len(l.heap) - 1
+	moved := l.heap[last]
+	l.heap = l.heap[:last]
+	if cap(l.heap) > 4*perChunk && last < cap(l.heap)/4 {
+		l.heap = append(make([]uint32, 0, cap(l.heap)/2), l.heap...)
+	}
+	if moved != i {
+		h.down(l.heap, int(s.pos), moved)
+	}
+}
+
+// up puts i where it belongs at pos or above.
+func (h *shelf) up(heap []uint32, pos int, i uint32) {
+	for pos > 0 {
+		parent := (pos - 1) / 2
+		if !h.before(i, heap[parent]) {
+			break
+		}
+		heap[pos] = heap[parent]
+		h.at(heap[pos]).pos = uint32(pos)
+		pos = parent
+	}
+	heap[pos] = i
+	h.at(i).pos = uint32(pos)
+}
+
+// down puts i where it belongs at pos, below or above.
+func (h *shelf) down(heap []uint32, pos int, i uint32) {
+	for {
+		child := 2*pos + 1
+		if child >= len(heap) {
+			break
+		}
+		if child+1 < len(heap) && h.before(heap[child+1], heap[child]) {
+			child++
+		}
+		if !h.before(heap[child], i) {
+			break
+		}
+		heap[pos] = heap[child]
+		h.at(heap[pos]).pos = uint32(pos)
+		pos = child
+	}
+	h.up(heap, pos, i)
+}
+
+// least calls yield for the positions of the first n of a heap, in order. What is next is always
+// a child of one that was yielded.
+func least(n, size int, before func(a, b int) bool, yield func(pos int)) {
+	next := []int{0}
+	for ; n > 0 && len(next) > 0; n-- {
+		best := 0
+		for i := range next {
+			if next[i] < size && (next[best] >= size || before(next[i], next[best])) {
+				best = i
+			}
+		}
+		pos := next[best]
+		if pos >= size {
+			return
+		}
+		yield(pos)
+		next[best] = 2*pos + 1
+		next = append(next, 2*pos+2)
+	}
+}
