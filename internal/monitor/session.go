@@ -210,6 +210,7 @@ type session struct {
 	postponed []*spool.Entry      // trouble: into their lanes again when the timer comes
 	settles   settling            // files to be looked at again
 	gc        int                 // what the garbage collector is set to, in percent
+	floods    int                 // rounds since all files were read
 	blank     map[string]int64    // empty files that were said, by queue/name
 	looked    [spool.Queues]int64 // times of change of ended queues, when they were last looked at
 
@@ -273,6 +274,7 @@ type session struct {
 
 	viewing bool   // by a View: nothing is changed, nothing said
 	closed  string // for a View, why nothing starts
+	ahead   int    // for a View, how many lie in priority-q
 }
 
 type stopKind int

@@ -35,7 +35,10 @@ func (r *ranks) Pop() any {
 func Before(a, b *Entry) bool { return byTime(a, b) < 0 }
 
 func byTime(a, b *Entry) int {
-	return cmp.Or(cmp.Compare(a.Enqueued, b.Enqueued), strings.Compare(a.Name, b.Name))
+	if c := cmp.Compare(a.Enqueued, b.Enqueued); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
 }
 
 // Place gives an entry its place in the order.

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 )
 
@@ -11,23 +12,26 @@ import (
 // tell, or is asked for, is an [Entry].
 type shelf struct {
 	slots [][]slot
-	names [][]byte // each a byte for the length and the name
-	table []uint32 // open addressing by name: some bits of its hash and the number of its slot + 1
+	names [][]byte    // cells of a byte for the length, the name, and room for a link
+	cells [256]uint32 // by length of the name: the first cell nobody uses, + 1; it leads to the next
+	table []uint32    // open addressing by name: some bits of its hash and the number of its slot + 1
 	lanes []lane
 	n     int
 	free  uint32 // the first of the slots nobody uses, + 1; pos leads to the next
-	waste int    // bytes of names nobody uses
+	waste int    // bytes of cells nobody uses
 	turn  uint16 // of the last whole listing, 0 or marked
 	seed  maphash.Seed
 }
 
-// slot is one of them. Its halves keep it at 28 bytes.
+// slot is one of them, in 26 bytes: numbers in parts, of which none wants more room than
+// it needs.
 type slot struct {
-	at, ino [2]uint32 // at: the time of the order and of the file's last change alike
-	name    uint32
-	pos     uint32 // in its lane
-	size    uint16
-	lane    uint16 // and whether the last whole listing had it
+	at   [4]uint16 // the time of the order and of the file's last change alike
+	ino  [3]uint16
+	name [2]uint16 // its cell
+	pos  [2]uint16 // in its lane
+	size uint16
+	lane uint16 // and whether the last whole listing had it
 }
 
 // lane is a heap of slots by time, then name: of those not read yet, or of those of
@@ -40,26 +44,32 @@ type lane struct {
 const (
 	unread    = 0 // the lane of those not read yet
 	marked    = 1 << 15
-	perChunk  = 1 << 10 // slots, which fill an allocation of 28 KiB
+	perChunk  = 1260    // slots, which fill an allocation of 32 KiB
 	perNames  = 1 << 16 // bytes
+	linkSize  = 4
 	idBits    = 24
 	idMask    = 1<<idBits - 1
 	sizeLimit = 1 << 16
+	inoLimit  = 1 << 48
 	laneLimit = 1 << 10
 )
 
-func halves(n uint64) [2]uint32 { return [2]uint32{uint32(n), uint32(n >> 32)} }
-func whole(h [2]uint32) uint64  { return uint64(h[1])<<32 | uint64(h[0]) }
-func (s *slot) when() int64     { return int64(whole(s.at)) }
-func (s *slot) inode() uint64   { return whole(s.ino) }
-func (s *slot) where() int      { return int(s.lane &^ marked) }
+func split2(n uint32) [2]uint16 { return [2]uint16{uint16(n), uint16(n >> 16)} }
+func join2(p [2]uint16) uint32  { return uint32(p[1])<<16 | uint32(p[0]) }
+func (s *slot) when() int64 {
+	return int64(s.at[3])<<48 | int64(s.at[2])<<32 | int64(s.at[1])<<16 | int64(s.at[0])
+}
+func (s *slot) inode() uint64 {
+	return uint64(s.ino[2])<<32 | uint64(s.ino[1])<<16 | uint64(s.ino[0])
+}
+func (s *slot) where() int { return int(s.lane &^ marked) }
 
 func (h *shelf) at(i uint32) *slot { return &h.slots[i/perChunk][i%perChunk] }
 
 func newShelf() *shelf { return &shelf{seed: maphash.MakeSeed(), lanes: make([]lane, unread+1)} }
 
 func (h *shelf) name(s *slot) []byte {
-	b := h.names[s.name/perNames][s.name%perNames:]
+	b := h.names[s.name[1]][s.name[0]:] // a chunk has as many bytes as fit the one half
 	return b[1 : 1+int(b[0])]
 }
 
@@ -79,7 +89,7 @@ func (h *shelf) laneOf(kind string) (int, bool) {
 
 // put adds what is not there yet; false if it does not fit.
 func (h *shelf) put(name string, in int, at int64, ino uint64, size int64) bool {
-	if size < 0 || size >= sizeLimit || len(name) > 255 || h.free == 0 && len(h.slots)*perChunk >= idMask {
+	if size < 0 || size >= sizeLimit || ino >= inoLimit || len(name) > 255 || h.free == 0 && len(h.slots)*perChunk >= idMask {
 		return false
 	}
 	if (h.n+1)*5 > len(h.table)*4 {
@@ -88,26 +98,54 @@ func (h *shelf) put(name string, in int, at int64, ino uint64, size int64) bool 
 	if h.free == 0 {
 		chunk := make([]slot, perChunk)
 		for i := range chunk {
-			chunk[i].pos = uint32(len(h.slots)*perChunk + i + 2)
+			chunk[i].pos = split2(uint32(len(h.slots)*perChunk + i + 2))
 		}
-		chunk[perChunk-1].pos = 0
+		chunk[perChunk-1].pos = split2(0)
 		h.slots = append(h.slots, chunk)
 		h.free = uint32((len(h.slots)-1)*perChunk + 1)
 	}
-	last := len(h.names) - 1
-	if last < 0 || len(h.names[last])+1+len(name) > perNames {
-		h.names = append(h.names, make([]byte, 0, perNames))
-		last++
-	}
 	i := h.free - 1
 	s := h.at(i)
-	h.free = s.pos
-	*s = slot{at: halves(uint64(at)), ino: halves(ino), name: uint32(last*perNames + len(h.names[last])), size: uint16(size), lane: uint16(in) | h.turn}
-	h.names[last] = append(append(h.names[last], byte(len(name))), name...)
+	h.free = join2(s.pos)
+	*s = slot{
+		at: [4]uint16{uint16(at), uint16(at >> 16), uint16(at >> 32), uint16(at >> 48)}, ino: [3]uint16{uint16(ino), uint16(ino >> 16), uint16(ino >> 32)},
+		name: split2(h.cell(name)), size: uint16(size), lane: uint16(in) | h.turn,
+	}
 	h.n++
 	h.enlist(i, maphash.String(h.seed, name))
 	h.join(i)
 	return true
+}
+
+// cell keeps a name, where one of that length was if there is such a place.
+func (h *shelf) cell(name string) uint32 {
+	size := max(1+len(name), 1+linkSize)
+	at := h.cells[len(name)] - 1
+	if h.cells[len(name)] == 0 {
+		last := len(h.names) - 1
+		if last < 0 || len(h.names[last])+size > perNames {
+			h.names = append(h.names, make([]byte, 0, perNames))
+			last++
+		}
+		at = uint32(last*perNames + len(h.names[last]))
+		h.names[last] = h.names[last][:len(h.names[last])+size]
+	} else {
+		h.cells[len(name)] = binary.NativeEndian.Uint32(h.names[at/perNames][at%perNames+1:])
+		h.waste -= size
+	}
+	b := h.names[at/perNames][at%perNames:]
+	b[0] = byte(len(name))
+	copy(b[1:], name)
+	return at
+}
+
+// vacate is the end of a name.
+func (h *shelf) vacate(at uint32) {
+	b := h.names[at/perNames][at%perNames:]
+	n := b[0]
+	binary.NativeEndian.PutUint32(b[1:], h.cells[n])
+	h.cells[n] = at + 1
+	h.waste += max(1+int(n), 1+linkSize)
 }
 
 // home is where the search for a hash begins.
@@ -164,7 +202,6 @@ func (h *shelf) find(name string) (i uint32, at int, ok bool) {
 func (h *shelf) remove(i uint32, at int) {
 	s := h.at(i)
 	h.quit(i)
-	h.waste += 1 + len(h.name(s))
 	gap := at
 	for at = h.next(at); h.table[at] != 0; at = h.next(at) {
 		home := h.home(maphash.Bytes(h.seed, h.name(h.at(h.table[at]&idMask-1))))
@@ -178,7 +215,8 @@ func (h *shelf) remove(i uint32, at int) {
 		h.table[gap], gap = h.table[at], at
 	}
 	h.table[gap] = 0
-	*s = slot{pos: h.free}
+	h.vacate(join2(s.name))
+	*s = slot{pos: split2(h.free)}
 	h.free = i + 1
 	h.n--
 	if used := len(h.slots) * perChunk; h.waste > perNames && h.waste > len(h.names)*perNames/2 || used > 4*perChunk && h.n < used/4 {
@@ -240,7 +278,7 @@ func (h *shelf) quit(i uint32) {
 		l.heap = append(make([]uint32, 0, cap(l.heap)/2), l.heap...)
 	}
 	if moved != i {
-		h.down(l.heap, int(s.pos), moved)
+		h.down(l.heap, int(join2(s.pos)), moved)
 	}
 }
 
@@ -252,11 +290,11 @@ func (h *shelf) up(heap []uint32, pos int, i uint32) {
 			break
 		}
 		heap[pos] = heap[parent]
-		h.at(heap[pos]).pos = uint32(pos)
+		h.at(heap[pos]).pos = split2(uint32(pos))
 		pos = parent
 	}
 	heap[pos] = i
-	h.at(i).pos = uint32(pos)
+	h.at(i).pos = split2(uint32(pos))
 }
 
 // down puts i where it belongs at pos, below or above.
@@ -273,7 +311,7 @@ func (h *shelf) down(heap []uint32, pos int, i uint32) {
 			break
 		}
 		heap[pos] = heap[child]
-		h.at(heap[pos]).pos = uint32(pos)
+		h.at(heap[pos]).pos = split2(uint32(pos))
 		pos = child
 	}
 	h.up(heap, pos, i)
