@@ -240,11 +240,11 @@ func (s *session) outline(j *job) status.Job {
 	return out
 }
 
-func stateOf(q spool.Queue) status.State {
-	return map[spool.Queue]status.State{
-		spool.Wait: status.Waiting, spool.Priority: status.Waiting, spool.Hold: status.Held, spool.Executing: status.Running,
-		spool.Done: status.Done, spool.Error: status.Error, spool.Fail: status.Fail, spool.Archive: status.Archived, spool.Trash: status.Trashed,
-	}[q]
+func stateOf(q spool.Queue) status.State { return states[q] }
+
+var states = [spool.Queues]status.State{
+	spool.Wait: status.Waiting, spool.Priority: status.Waiting, spool.Hold: status.Held, spool.Executing: status.Running,
+	spool.Done: status.Done, spool.Error: status.Error, spool.Fail: status.Fail, spool.Archive: status.Archived, spool.Trash: status.Trashed,
 }
 
 // count is how many UOWs lie in a queue. Ended queues are counted by names alone,
