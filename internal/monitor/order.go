@@ -18,6 +18,7 @@ type order struct {
 	shelf shelf
 	lanes map[lane]*line
 	void  int                                  // places in lanes that may be void by now
+	heard map[string]struct{}                  // names of which there is news that was not told yet
 	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
 	times dueHeap                              // waiting for a time, or expiring
 	spans spanHeap                             // waiting for another try: a span, whatever the clock is set to
@@ -38,6 +39,7 @@ type lane struct {
 func (o *order) init() {
 	o.lanes = map[lane]*line{}
 	o.named = map[string]map[*spool.Entry]struct{}{}
+	o.heard = map[string]struct{}{}
 }
 
 // terms is what a queued UOW waits for: kept only for those that have any.
@@ -49,6 +51,7 @@ type terms struct {
 	expires   time.Time
 	due       time.Time // of another try
 	admitted  int64     // in which round
+	waits     int       // for how many names, when that was last looked at as a whole
 }
 
 // onlyKind reports whether it waits for nothing but its turn among those of its kind.
@@ -143,7 +146,7 @@ func (o *order) empty() bool {
 			return false
 		}
 	}
-	return o.shelf == nil || o.shelf.Shelved(spool.Priority)+o.shelf.Shelved(spool.Wait) == 0
+	return len(o.heard) == 0 && (o.shelf == nil || o.shelf.Shelved(spool.Priority)+o.shelf.Shelved(spool.Wait) == 0)
 }
 
 // shelve puts an entry on the shelf if nobody wants anything of it but that its turn
@@ -199,19 +202,45 @@ func (o *order) awaitName(e *spool.Entry, name string) {
 	o.named[name][e] = struct{}{}
 }
 
-// news puts back into their lanes those that waited for a name.
+// news notes that something happened to a name. Those that wait for it are told before
+// the next is looked for: what happens may still be on its way.
 func (o *order) news(name string) {
-	for e := range o.named[name] {
-		o.push(e)
+	if o.awaited(name) {
+		o.heard[name] = struct{}{}
 	}
-	delete(o.named, name)
 }
 
-// recheck puts back all that wait for names: directories nobody tells us of may
-// have changed.
+// recheck notes that something may have happened to every name that is waited for:
+// directories nobody tells us of may have changed.
 func (o *order) recheck() {
 	for name := range o.named {
 		o.news(name)
+	}
+}
+
+// tell tells those that wait for a name the news of it, and puts those back into their lanes
+// that are to be asked again.
+func (o *order) tell(hears func(e *spool.Entry, name string) hearing) {
+	heard := o.heard
+	o.heard = map[string]struct{}{}
+	for name := range heard {
+		list := o.named[name]
+		for e := range list {
+			h := askAgain
+			if !e.Gone {
+				h = hears(e, name)
+			}
+			if h == waitsOn {
+				continue
+			}
+			delete(list, e)
+			if h == askAgain {
+				o.push(e)
+			}
+		}
+		if len(list) == 0 {
+			delete(o.named, name)
+		}
 	}
 }
 

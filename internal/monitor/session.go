@@ -294,8 +294,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s.guard = cfg.newGuard()
 	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
-	s.order.init()
-	s.order.shelf, sp.Taken, sp.NoteOf = sp, s.takenDown, func(kind string) any { return &terms{kind: kind} }
+	s.line()
 	defer func() {
 		if err != nil {
 			s.close()
@@ -343,6 +342,12 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s.board.stale = s.board.hang(sp, s.current()) != nil
 	s.paused, err = s.readPaused()
 	return s, err
+}
+
+// line has those that wait stand in line, most of them on the spool's shelf.
+func (s *session) line() {
+	s.order.init()
+	s.order.shelf, s.sp.Taken, s.sp.NoteOf = s.sp, s.takenDown, func(kind string) any { return &terms{kind: kind} }
 }
 
 // renewWatch watches what is not watched, or not any more. Without notifications

@@ -111,8 +111,8 @@ func (s *Spool) unlisted(x *index, q Queue) (out []*Entry) {
 func (s *Spool) Unread(n int) {
 	for _, q := range Live {
 		x := s.index[q]
-		for l := &x.shelf.lanes[unread]; n > 0 && len(l.heap) > 0; n-- {
-			s.Entry(q, string(x.shelf.name(x.shelf.at(l.heap[0]))))
+		for ; n > 0 && len(x.shelf.lanes[unread].heap) > 0; n-- {
+			s.Entry(q, string(x.shelf.name(x.shelf.at(x.shelf.lanes[unread].heap[0]))))
 		}
 	}
 }

@@ -175,6 +175,31 @@ func TestListedOnShelf(t *testing.T) {
 	}
 }
 
+// Many come down in order, while the shelf gives back its room.
+func TestUnreadInOrder(t *testing.T) {
+	b, taken := onShelf(t)
+	const n = 10 * perChunk
+	for i := range n {
+		if !b.index[Wait].shelf.put(fmt.Sprint("f", i), unread, int64((i*7919)%n), 1, 0) {
+			t.Fatal("it does not fit")
+		}
+	}
+	var last int64 = -1
+	for b.Shelved(Wait) > 0 {
+		b.Unread(100)
+		for _, name := range *taken {
+			if at := b.Entry(Wait, name).Enqueued; at != last+1 {
+				t.Fatalf("%d after %d", at, last)
+			}
+			last++
+		}
+		*taken = nil
+	}
+	if last != n-1 || len(b.index[Wait].shelf.slots) > 4 {
+		t.Errorf("%d came down, %d chunks are left", last+1, len(b.index[Wait].shelf.slots))
+	}
+}
+
 // A file on the shelf is missed, replaced and changed like any other.
 func TestChangesOnShelf(t *testing.T) {
 	b, _ := onShelf(t)
