@@ -275,21 +275,26 @@ func TestListingBreaksOff(t *testing.T) {
 func TestFirstOnShelf(t *testing.T) {
 	b, _ := onShelf(t)
 	now := time.Now().Truncate(time.Millisecond)
-	for i, name := range []string{"a", "b", "c"} {
+	for i, name := range []string{"early", "a", "b", "c"} {
 		b.drop(Wait, name, "x\n")
 		if err := os.Chtimes(b.path(Wait, name), now, now.Add(time.Duration(i)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var last *Entry
+	var early, last *Entry
 	for _, e := range b.survey(true).Fresh {
-		if e.Name == "c" {
+		if e.Name == "early" {
+			early = e
+		} else if e.Name == "c" {
 			last = e
 		} else if !b.shelve(e, map[string]string{"a": "make", "b": ""}[e.Name]) {
 			t.Fatalf("%s is not shelved", e.Name)
 		}
 	}
 	all := func(string) bool { return true }
+	if e := b.First(Wait, all, early); e != early {
+		t.Errorf("%+v", e)
+	}
 	if e := b.First(Wait, func(kind string) bool { return kind == "" }, last); e == nil || e.Name != "b" {
 		t.Errorf("%+v", e)
 	}
