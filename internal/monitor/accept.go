@@ -121,7 +121,7 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 
 // termsFor is what a UOW waits for, nil if for nothing but its turn.
 func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
-	t := &terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
+	t := terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
 	if u.ExpiresIn > 0 {
 		t.expires = time.Unix(0, e.Enqueued).Add(u.ExpiresIn)
 	}
@@ -131,7 +131,8 @@ func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
 	if t.kind == "" && t.onlyKind() {
 		return nil
 	}
-	return t
+	kept := t // of most there is nothing to keep
+	return &kept
 }
 
 // refuse puts a file into trash and tells why.

@@ -258,10 +258,12 @@ func tryOf(st uow.Status) int {
 	if st.Kind == uow.TryAgain {
 		return st.Try
 	}
-	var try int
-	if i := strings.LastIndex(st.Text, ", try "); i >= 0 {
-		_, _ = fmt.Sscanf(st.Text[i:], ", try %d", &try) // 0 if there is none
+	i := strings.LastIndex(st.Text, ", try ")
+	if i < 0 {
+		return 0
 	}
+	var try int
+	_, _ = fmt.Sscanf(st.Text[i:], ", try %d", &try) // 0 if there is none
 	return try
 }
 

@@ -89,12 +89,24 @@ func Blank(head []byte) bool {
 const blanks = " \t"
 
 func isBlank(line string) bool {
+	line = behindRoom(line)
 	for i := range len(line) {
 		if line[i] != ' ' && line[i] != '\t' {
 			return false
 		}
 	}
 	return true
+}
+
+// emptyRoom is the longest line of most files.
+var emptyRoom = strings.Repeat(" ", StatusRoom)
+
+// behindRoom is a line without the blanks of an empty STATUS, which are many.
+func behindRoom(line string) string {
+	if len(line) >= StatusRoom && line[:StatusRoom] == emptyRoom {
+		return line[StatusRoom:]
+	}
+	return line
 }
 
 // bare is a line without its line end. A carriage return alone ends no line.

@@ -145,6 +145,7 @@ func (p *parser) clean(line string) string {
 
 // isPlain reports whether a line holds nothing but ASCII that can be seen, as most do.
 func isPlain(line string) bool {
+	line = behindRoom(line)
 	for i := range len(line) {
 		if c := line[i]; (c < ' ' || c > '~') && c != '\t' {
 			return false
