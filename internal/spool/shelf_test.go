@@ -47,7 +47,7 @@ func TestShelfModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"put":      func(t *rapid.T) { put(rapid.IntRange(1, 3).Draw(t, "n"), rapid.Int64Range(-3, 3)) },
-			"put many": func(t *rapid.T) { put(2000, rapid.Just(int64(rapid.IntRange(1, 9).Draw(t, "at")))) },
+			"put many": func(t *rapid.T) { put(200, rapid.Just(int64(rapid.IntRange(1, 9).Draw(t, "at")))) },
 			"remove": func(t *rapid.T) {
 				for name := range model {
 					remove(name)
