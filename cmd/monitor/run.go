@@ -22,29 +22,39 @@ import (
 
 func (p *program) newRun() *cobra.Command {
 	var once bool
+	var pprof string
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "work on the spool, in the foreground",
 		Long: `run is the daemon. It stays in the foreground, tells what it does in the spool's
 monitor_says, and stops on SIGTERM, SIGINT or the message SHUTDOWN; commands that
 run then go on, and the next monitor finds them. SIGHUP reads the configuration
-again.`,
+again. --pprof has profiles of the daemon ready for "go tool pprof": any user of
+this machine may ask for them then.`,
 		Example: `  monitor --root /srv/queue run
-  monitor --root /srv/queue run --once    # until nothing can start or runs`,
+  monitor --root /srv/queue run --once    # until nothing can start or runs
+  monitor --root /srv/queue run --pprof 127.0.0.1:6060
+  go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.daemon(c.Context(), once)
+			return p.daemon(c.Context(), once, pprof)
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when nothing can start and nothing runs")
+	c.Flags().StringVar(&pprof, "pprof", "", "loopback address and port at which profiles may be asked for, such as 127.0.0.1:6060")
 	return c
 }
 
 // daemon wires the monitor to the process: signals, the service manager, the
 // runner's binary.
-func (p *program) daemon(ctx context.Context, once bool) error {
+func (p *program) daemon(ctx context.Context, once bool, pprof string) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if pprof != "" {
+		if err := profiles(ctx, pprof); err != nil {
+			return err
+		}
+	}
 	conf, err := p.config()
 	for said := false; durable.Passing(err); conf, err = p.config() {
 		// A disk in trouble is no configuration in disorder.

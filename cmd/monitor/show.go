@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,8 @@ trash and archive is shown only if they are named, or asked for by --state.`,
 				return err
 			}
 			defer v.Close()
+			// Of what is read little is kept, and the end is near.
+			debug.SetGCPercent(400)
 			if s.queues, err = queuesOf(v.Spool(), args, s.state); err != nil {
 				return err
 			}
@@ -125,27 +128,55 @@ func queuesOf(sp *spool.Spool, args []string, state status.State) ([]spool.Queue
 func (p *program) list(v *monitor.View, s selection) error {
 	color := p.color()
 	return p.print(func(w io.Writer) error {
+		// One processor finds out what is to be said, another writes it.
+		pages, done := make(chan []status.Job, 4), make(chan struct{})
+		var fault error
+		go func() {
+			defer close(done)
+			for page := range pages {
+				for _, j := range page {
+					if s.asJSON {
+						fault = j.JSON(w)
+					} else {
+						_, fault = io.WriteString(w, j.Line(color)+"\n")
+					}
+					if fault != nil {
+						return
+					}
+				}
+			}
+		}()
+		const atOnce = 256
+		var page []status.Job
+		write := func() bool {
+			select {
+			case pages <- page:
+				page = make([]status.Job, 0, atOnce)
+				return true
+			case <-done:
+				return false
+			}
+		}
+		var errs []error
 		for _, q := range s.queues {
-			var fault error
-			err := v.List(q, func(j status.Job) bool {
+			errs = append(errs, v.List(q, func(j status.Job) bool {
 				if s.state != "" && j.State != s.state {
 					return true
 				}
 				if match, _ := path.Match(s.name, j.Name); s.name != "" && !match {
 					return true
 				}
-				if s.asJSON {
-					fault = j.JSON(w)
-				} else {
-					_, fault = fmt.Fprintln(w, j.Line(color))
-				}
-				return fault == nil
-			})
-			if err := errors.Join(err, fault); err != nil {
-				return err
+				page = append(page, j)
+				return len(page) < atOnce || write()
+			}))
+			if errs[len(errs)-1] != nil {
+				break
 			}
 		}
-		return nil
+		write()
+		close(pages)
+		<-done
+		return errors.Join(append(errs, fault)...)
 	})
 }
 

@@ -19,6 +19,25 @@ func StatPath(path string) (Stat, error) {
 	return fromUnix(&st), nil
 }
 
+// ReadSmall reads the beginning of name into b. Of a file that fits no more is asked than
+// its bytes, which tell its size.
+func (d *Dir) ReadSmall(name string, b []byte) (n int, size int64, err error) {
+	f := File{path: name}
+	if err := look(func() error { return d.open(&f, name, unix.O_RDONLY, 0) }); err != nil {
+		return 0, 0, &fs.PathError{Op: "open", Path: d.Join(name), Err: err}
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	err = look(func() (err error) { n, err = unix.Read(f.fd, b); return err })
+	if err != nil {
+		return 0, 0, &fs.PathError{Op: "read", Path: d.Join(name), Err: err}
+	}
+	if n < len(b) {
+		return n, int64(n), nil
+	}
+	st, err := f.Stat()
+	return n, st.Size, err
+}
+
 // OpenPathRead is [OpenPath] where reading is all that is wanted or allowed.
 func OpenPathRead(path string) (*File, error) {
 	f := &File{path: path}

@@ -89,7 +89,13 @@ func (s *session) accepted(a *spool.Acceptance, u *uow.Unit) {
 	s.tells = append(s.tells, func() {
 		s.journal.Tell(ev)
 		s.say("accepted", e.Name, text)
-		s.onceTold = append(s.onceTold, func() { s.sp.After(func() error { return s.sp.Told(e, a.Enqueued) }) })
+		s.onceTold = append(s.onceTold, func() {
+			s.sp.After(func() error {
+				err := s.sp.Told(e, a.Enqueued)
+				s.order.shelve(e)
+				return err
+			})
+		})
 	})
 }
 
@@ -107,23 +113,26 @@ func (s *session) admit(e *spool.Entry, u *uow.Unit) {
 			s.order.awaitTime(e, t.expires)
 		}
 	}
-	s.order.push(e)
+	if !s.order.shelve(e) {
+		s.order.push(e)
+	}
 	s.order.news(e.Name)
 }
 
 // termsFor is what a UOW waits for, nil if for nothing but its turn.
 func (s *session) termsFor(e *spool.Entry, u *uow.Unit) *terms {
-	t := &terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
+	t := terms{kind: s.kindName(u), after: u.After, afterAny: u.AfterAny, notBefore: u.NotBefore, expires: u.Expires}
 	if u.ExpiresIn > 0 {
 		t.expires = time.Unix(0, e.Enqueued).Add(u.ExpiresIn)
 	}
 	if u.Status.Kind == uow.TryAgain {
 		t.due = u.Status.NotBefore
 	}
-	if t.kind == "" && len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero() {
+	if t.kind == "" && t.onlyKind() {
 		return nil
 	}
-	return t
+	kept := t // of most there is nothing to keep
+	return &kept
 }
 
 // refuse puts a file into trash and tells why.

@@ -177,41 +177,18 @@ func (s *session) compose(now time.Time) *status.Digest {
 func (s *session) describeWaiting(d *status.Digest, now time.Time) {
 	var oldest int64
 	for _, q := range []spool.Queue{spool.Priority, spool.Wait} {
-		var first []*spool.Entry
-		s.sp.Entries(q, func(e *spool.Entry) bool {
-			if oldest == 0 || e.Enqueued < oldest {
+		for i, e := range s.sp.Oldest(q, nextShown) {
+			if i == 0 && (oldest == 0 || e.Enqueued < oldest) {
 				oldest = e.Enqueued
 			}
-			first = insert(first, e, nextShown)
-			return true
-		})
-		for _, e := range first {
-			if len(d.Next) == nextShown {
-				break
+			if len(d.Next) < nextShown {
+				d.Next = append(d.Next, s.describeEntry(e))
 			}
-			d.Next = append(d.Next, s.describeEntry(e))
 		}
 	}
 	if oldest > 0 {
 		d.OldestWaitingSeconds = max(now.Sub(time.Unix(0, oldest)).Seconds(), 0)
 	}
-}
-
-// insert keeps the first n entries in order.
-func insert(list []*spool.Entry, e *spool.Entry, n int) []*spool.Entry {
-	if len(list) == n && !before(e, list[n-1]) {
-		return list
-	}
-	i := len(list)
-	for i > 0 && before(e, list[i-1]) {
-		i--
-	}
-	if len(list) < n {
-		list = append(list, nil)
-	}
-	copy(list[i+1:], list[i:])
-	list[i] = e
-	return list
 }
 
 func (s *session) describeEntry(e *spool.Entry) status.Job {
@@ -263,11 +240,11 @@ func (s *session) outline(j *job) status.Job {
 	return out
 }
 
-func stateOf(q spool.Queue) status.State {
-	return map[spool.Queue]status.State{
-		spool.Wait: status.Waiting, spool.Priority: status.Waiting, spool.Hold: status.Held, spool.Executing: status.Running,
-		spool.Done: status.Done, spool.Error: status.Error, spool.Fail: status.Fail, spool.Archive: status.Archived, spool.Trash: status.Trashed,
-	}[q]
+func stateOf(q spool.Queue) status.State { return states[q] }
+
+var states = [spool.Queues]status.State{
+	spool.Wait: status.Waiting, spool.Priority: status.Waiting, spool.Hold: status.Held, spool.Executing: status.Running,
+	spool.Done: status.Done, spool.Error: status.Error, spool.Fail: status.Fail, spool.Archive: status.Archived, spool.Trash: status.Trashed,
 }
 
 // count is how many UOWs lie in a queue. Ended queues are counted by names alone,

@@ -136,7 +136,11 @@ func (s *session) whyWaits(e *spool.Entry) string {
 		return fmt.Sprintf("waits for a slot (%d of %d are taken)", s.slots, s.conf.Slots)
 	}
 	if e.Queue == spool.Wait {
-		if n, _ := s.sp.Count(spool.Priority); n > 0 {
+		n := s.ahead
+		if !s.viewing {
+			n, _ = s.sp.Count(spool.Priority)
+		}
+		if n > 0 {
 			return "waits until nothing startable is in " + s.sp.Name(spool.Priority)
 		}
 	}

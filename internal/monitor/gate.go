@@ -20,6 +20,7 @@ import (
 // next finds the UOW whose turn it is, nil if none is startable. On its way it
 // puts aside what waits and ends what can't be started any more.
 func (s *session) next() *spool.Entry {
+	s.hear()
 	open := func(kind string) bool { return s.kindCloses(kind) == "" }
 	for _, q := range []spool.Queue{spool.Priority, spool.Wait} {
 		for e := s.order.first(q, open); e != nil; e = s.order.first(q, open) {
@@ -60,7 +61,7 @@ func (s *session) gate(e *spool.Entry) gate {
 		if g := clockGate(t, s.wall); !g.open() {
 			return g
 		}
-		if g := s.afterGate(e, t); !g.open() {
+		if g := s.afterGate(t); !g.open() {
 			return g
 		}
 	}
@@ -82,11 +83,11 @@ func clockGate(t *terms, now time.Time) gate {
 	return gate{}
 }
 
-func (s *session) afterGate(e *spool.Entry, t *terms) gate {
+func (s *session) afterGate(t *terms) gate {
 	var waits []string
 	var names []string
 	for _, name := range t.after {
-		state, where := s.fate(name, e)
+		state, where := s.fate(name)
 		switch state {
 		case fateDone:
 		case fateBad:
@@ -99,7 +100,7 @@ func (s *session) afterGate(e *spool.Entry, t *terms) gate {
 		if slices.Contains(t.after, name) {
 			continue // waited for already
 		}
-		if state, where := s.fate(name, e); state != fateDone && state != fateBad {
+		if state, where := s.fate(name); state != fateDone && state != fateBad {
 			waits, names = append(waits, waitText(name, state, where)), append(names, plainName(name))
 		}
 	}
@@ -126,7 +127,7 @@ const (
 )
 
 // fate is what became of the UOW that a name means.
-func (s *session) fate(name string, self *spool.Entry) (fate, string) {
+func (s *session) fate(name string) (fate, string) {
 	t, err := s.resolve(name, true)
 	switch {
 	case errors.Is(err, errNobody):
@@ -240,6 +241,10 @@ func (s *session) putAside(e *spool.Entry, g gate) {
 	}
 	for _, n := range g.names {
 		s.order.awaitName(e, n)
+	}
+	if t := termsOf(e); t != nil {
+		slices.Sort(g.names)
+		t.waits = len(slices.Compact(g.names))
 	}
 	// Only who is waited for can close a cycle: the last of it to be put aside.
 	if s.order.awaited(e.Name) {

@@ -132,7 +132,7 @@ func (s *session) orphans() (map[uint64]string, error) {
 	}
 	for _, q := range spool.Live { // under another name than it was claimed by
 		if len(orphans) > 0 {
-			s.sp.Entries(q, func(e *spool.Entry) bool { delete(orphans, e.Ino); return true })
+			s.sp.Inodes(q, func(ino uint64) { delete(orphans, ino) })
 		}
 	}
 	for _, old := range s.copied { // it is on its way

@@ -99,6 +99,7 @@ func (s *session) look() error {
 	if len(s.unread) == 0 {
 		s.first = false
 	}
+	s.thrift()
 	return err
 }
 
@@ -144,12 +145,22 @@ func (s *session) forget(e *spool.Entry) {
 	s.order.news(e.Name)
 }
 
+// takenDown takes in what was on the spool's shelf.
+func (s *session) takenDown(e *spool.Entry) {
+	if e.State == spool.Fresh {
+		s.unread = append(s.unread, e)
+	}
+	s.order.push(e)
+}
+
 // judge reads files that are new, changed or due, and accepts or refuses them.
 func (s *session) judge() error {
 	due := s.settles.ripe(s.now)
+	s.sp.Unread(readsPerRound - len(s.unread)) // see takenDown
 	n := min(len(s.unread), readsPerRound)
 	due = append(due, s.unread[:n]...)
-	if s.unread = s.unread[n:]; len(s.unread) == 0 {
+	s.unread = s.unread[n:]
+	if s.sp.Unread(readsPerRound - len(s.unread)); len(s.unread) == 0 {
 		s.unread = nil
 	} else {
 		s.more = true

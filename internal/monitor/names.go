@@ -61,10 +61,6 @@ func (s *session) resolve(name string, ended bool) (target, error) {
 	return s.latest(name)
 }
 
-func before(a, b *spool.Entry) bool {
-	return place{a.Enqueued, a}.before(place{b.Enqueued, b})
-}
-
 func (s *session) exactly(q spool.Queue, name string) (target, error) {
 	if q == spool.Executing {
 		for _, j := range s.jobs {
@@ -91,26 +87,30 @@ func (s *session) latest(name string) (best target, err error) {
 	if spool.Ignored(name) || spool.Readme(name) || name == "" || len(name) > 255 {
 		return target{}, errNobody
 	}
-	var when int64
-	found := false
+	var found []target
+	var stamps []int64
 	for _, q := range []spool.Queue{spool.Done, spool.Error, spool.Fail, spool.Archive, spool.Trash} {
 		st, there, err := s.sp.Find(q, name)
 		if err != nil {
 			return best, err
 		}
-		if !there || q == spool.Trash && found {
-			continue
-		}
-		stamp := st.Mtime
-		if u, _, err := s.readUnit(q, name); err == nil {
-			stamp = durable.Nanos(u.Enqueued)
-		}
-		if !found || stamp > when {
-			best, when, found = target{queue: q, name: name}, stamp, true
+		if there && (q != spool.Trash || len(found) == 0) {
+			found, stamps = append(found, target{queue: q, name: name}), append(stamps, st.Mtime)
 		}
 	}
-	if !found {
+	if len(found) == 0 {
 		return best, errNobody
+	}
+	var when int64
+	for i, t := range found {
+		if len(found) > 1 { // otherwise it does not matter, and that is nearly always so
+			if u, _, err := s.readUnit(t.queue, name); err == nil {
+				stamps[i] = durable.Nanos(u.Enqueued)
+			}
+		}
+		if i == 0 || stamps[i] > when {
+			best, when = t, stamps[i]
+		}
 	}
 	return best, nil
 }

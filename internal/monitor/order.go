@@ -12,12 +12,23 @@ import (
 // order holds what is queued, so that the next UOW to start is found at a cost
 // that does not grow with how many there are. What is startable, as far as is
 // known, stands in a lane: one per queue and job type. What waits for a name or
-// a time stands apart and is asked again when that changes.
+// a time stands apart and is asked again when that changes. The many that wait for
+// nothing but their turn stand on the spool's shelf, until that comes.
 type order struct {
+	shelf shelf
 	lanes map[lane]*line
+	void  int                                  // places in lanes that may be void by now
+	heard map[string]struct{}                  // names of which there is news that was not told yet
 	named map[string]map[*spool.Entry]struct{} // waiting for a UOW of this name
 	times dueHeap                              // waiting for a time, or expiring
 	spans spanHeap                             // waiting for another try: a span, whatever the clock is set to
+}
+
+// shelf is what the spool has besides the entries.
+type shelf interface {
+	First(q spool.Queue, open func(kind string) bool, other *spool.Entry) *spool.Entry
+	Shelve(e *spool.Entry, kind string) bool
+	Shelved(q spool.Queue) int
 }
 
 type lane struct {
@@ -28,6 +39,7 @@ type lane struct {
 func (o *order) init() {
 	o.lanes = map[lane]*line{}
 	o.named = map[string]map[*spool.Entry]struct{}{}
+	o.heard = map[string]struct{}{}
 }
 
 // terms is what a queued UOW waits for: kept only for those that have any.
@@ -39,6 +51,12 @@ type terms struct {
 	expires   time.Time
 	due       time.Time // of another try
 	admitted  int64     // in which round
+	waits     int       // for how many names, when that was last looked at as a whole
+}
+
+// onlyKind reports whether it waits for nothing but its turn among those of its kind.
+func (t *terms) onlyKind() bool {
+	return len(t.after)+len(t.afterAny) == 0 && t.notBefore.IsZero() && t.expires.IsZero() && t.due.IsZero()
 }
 
 func termsOf(e *spool.Entry) *terms {
@@ -109,14 +127,14 @@ func (o *order) first(q spool.Queue, open func(kind string) bool) *spool.Entry {
 			continue
 		}
 		for len(*l) > 0 && !(*l)[0].holds(k) {
-			void := heap.Pop(l).(place)
-			if k.kind == "" && void.entry.Place == void.at {
-				void.entry.Placed = false
-			}
+			heap.Pop(l).(place).leaves(k)
 		}
 		if len(*l) > 0 && (best.entry == nil || (*l)[0].before(best)) && open(k.kind) {
 			best = (*l)[0]
 		}
+	}
+	if o.shelf != nil {
+		return o.shelf.First(q, open, best.entry)
 	}
 	return best.entry
 }
@@ -128,6 +146,30 @@ func (o *order) empty() bool {
 			return false
 		}
 	}
+	return len(o.heard) == 0 && (o.shelf == nil || o.shelf.Shelved(spool.Priority)+o.shelf.Shelved(spool.Wait) == 0)
+}
+
+// shelve puts an entry on the shelf if nobody wants anything of it but that its turn
+// comes. It is void then.
+func (o *order) shelve(e *spool.Entry) bool {
+	l := laneOf(e)
+	if t := termsOf(e); t != nil && !t.onlyKind() || t == nil && e.Note != nil || !o.shelf.Shelve(e, l.kind) {
+		return false
+	}
+	// Its place in the lane stays behind. When every other may be so, all such are cleared away.
+	if o.void++; o.void > 1000 && o.lanes[l] != nil && o.void > len(*o.lanes[l])/2 {
+		o.void = 0
+		for k, l := range o.lanes {
+			*l = slices.DeleteFunc(*l, func(p place) bool {
+				if p.holds(k) {
+					return false
+				}
+				p.leaves(k)
+				return true
+			})
+			heap.Init(l)
+		}
+	}
 	return true
 }
 
@@ -135,6 +177,13 @@ func (o *order) empty() bool {
 func (p place) holds(k lane) bool {
 	e := p.entry
 	return !e.Gone && p.at == e.Enqueued && (e.State == spool.Fresh || e.State == spool.Accepted) && laneOf(e) == k
+}
+
+// leaves notes that a void place is no more.
+func (p place) leaves(k lane) {
+	if k.kind == "" && p.entry.Place == p.at {
+		p.entry.Placed = false
+	}
 }
 
 // take removes an entry that first returned.
@@ -153,19 +202,45 @@ func (o *order) awaitName(e *spool.Entry, name string) {
 	o.named[name][e] = struct{}{}
 }
 
-// news puts back into their lanes those that waited for a name.
+// news notes that something happened to a name. Those that wait for it are told before
+// the next is looked for: what happens may still be on its way.
 func (o *order) news(name string) {
-	for e := range o.named[name] {
-		o.push(e)
+	if o.awaited(name) {
+		o.heard[name] = struct{}{}
 	}
-	delete(o.named, name)
 }
 
-// recheck puts back all that wait for names: directories nobody tells us of may
-// have changed.
+// recheck notes that something may have happened to every name that is waited for:
+// directories nobody tells us of may have changed.
 func (o *order) recheck() {
 	for name := range o.named {
 		o.news(name)
+	}
+}
+
+// tell tells those that wait for a name the news of it, and puts those back into their lanes
+// that are to be asked again.
+func (o *order) tell(hears func(e *spool.Entry, name string) hearing) {
+	heard := o.heard
+	o.heard = map[string]struct{}{}
+	for name := range heard {
+		list := o.named[name]
+		for e := range list {
+			h := askAgain
+			if !e.Gone {
+				h = hears(e, name)
+			}
+			if h == waitsOn {
+				continue
+			}
+			delete(list, e)
+			if h == askAgain {
+				o.push(e)
+			}
+		}
+		if len(list) == 0 {
+			delete(o.named, name)
+		}
 	}
 }
 

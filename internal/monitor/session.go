@@ -209,6 +209,8 @@ type session struct {
 	unread    []*spool.Entry      // files not looked at yet
 	postponed []*spool.Entry      // trouble: into their lanes again when the timer comes
 	settles   settling            // files to be looked at again
+	gc        int                 // what the garbage collector is set to, in percent
+	floods    int                 // rounds since all files were read
 	blank     map[string]int64    // empty files that were said, by queue/name
 	looked    [spool.Queues]int64 // times of change of ended queues, when they were last looked at
 
@@ -272,6 +274,7 @@ type session struct {
 
 	viewing bool   // by a View: nothing is changed, nothing said
 	closed  string // for a View, why nothing starts
+	ahead   int    // for a View, how many lie in priority-q
 }
 
 type stopKind int
@@ -291,7 +294,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s.guard = cfg.newGuard()
 	s.patience, s.hurry = context.WithCancel(context.Background())
 	s.digest.stale = true
-	s.order.init()
+	s.line()
 	defer func() {
 		if err != nil {
 			s.close()
@@ -339,6 +342,12 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s.board.stale = s.board.hang(sp, s.current()) != nil
 	s.paused, err = s.readPaused()
 	return s, err
+}
+
+// line has those that wait stand in line, most of them on the spool's shelf.
+func (s *session) line() {
+	s.order.init()
+	s.order.shelf, s.sp.Taken, s.sp.NoteOf = s.sp, s.takenDown, func(kind string) any { return &terms{kind: kind} }
 }
 
 // renewWatch watches what is not watched, or not any more. Without notifications

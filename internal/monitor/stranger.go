@@ -2,6 +2,9 @@ package monitor
 
 import (
 	"errors"
+	"maps"
+	"slices"
+	"strconv"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
@@ -140,26 +143,28 @@ func (s *session) clearWork() error {
 	if err := s.flows.List(func(n durable.Name) bool { inUse[n.Name] = true; return true }); err != nil {
 		return err
 	}
-	var names []string
-	if err := s.works.List(func(n durable.Name) bool { names = append(names, n.Name); return true }); err != nil {
+	own := map[uint64]string{} // of UOWs, by inode
+	var left []string
+	err := s.works.List(func(n durable.Name) bool {
+		if inUse[n.Name] {
+			return true
+		}
+		if ino, err := strconv.ParseUint(n.Name[1:], 10, 64); err == nil && ownWork(ino) == n.Name {
+			own[ino] = n.Name
+		} else {
+			left = append(left, n.Name)
+		}
+		return true
+	})
+	for _, q := range spool.Live {
+		if err == nil && len(own) > 0 {
+			err = s.sp.Dir(q).List(func(n durable.Name) bool { delete(own, n.Ino); return true })
+		}
+	}
+	if err != nil {
 		return err
 	}
-	waiting := map[string]bool{}
-	for _, q := range spool.Live {
-		err := s.sp.Dir(q).List(func(n durable.Name) bool {
-			if len(names) > 0 {
-				waiting[ownWork(n.Ino)] = true
-			}
-			return true
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		if inUse[name] || waiting[name] {
-			continue
-		}
+	for _, name := range slices.AppendSeq(left, maps.Values(own)) {
 		// What a job left and nobody can remove stays, and is said.
 		s.fault(s.works.RemoveAll("work:remove", name))
 	}

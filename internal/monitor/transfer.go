@@ -114,7 +114,9 @@ func (s *session) settled(e, from *spool.Entry) {
 	if t := termsOf(e); t != nil && !t.expires.IsZero() {
 		s.order.awaitTime(e, t.expires)
 	}
-	s.order.push(e)
+	if !s.order.shelve(e) {
+		s.order.push(e)
+	}
 }
 
 // trash says what will not be cleaned any more.

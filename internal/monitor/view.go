@@ -1,13 +1,11 @@
 package monitor
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +31,8 @@ type View struct {
 	last   *status.Digest // what the last monitor wrote
 	woes   []string       // what keeps the monitor from its work
 
-	surveyed bool
+	surveyed bool // the live queues are read
+	jobsRead bool // and what is executing
 }
 
 // OpenView opens a spool for looking.
@@ -99,15 +98,16 @@ func (v *View) survey() error {
 	if _, err := v.s.sp.Look(true, v.s.now); err != nil {
 		return err
 	}
-	if err := v.readJobs(); err != nil {
-		return err
-	}
 	v.surveyed = true
-	return nil
+	v.s.ahead, _ = v.s.sp.Count(spool.Priority)
+	return v.readJobs()
 }
 
 // readJobs finds out what is executing.
 func (v *View) readJobs() error {
+	if v.jobsRead {
+		return nil
+	}
 	s := v.s
 	links, names, err := s.sp.Seconds()
 	if err != nil {
@@ -151,6 +151,7 @@ func (v *View) readJobs() error {
 		v.running(j, records[n.Ino], private)
 		s.enter(j)
 	}
+	v.jobsRead = true
 	return nil
 }
 
@@ -242,7 +243,7 @@ func (v *View) judge(e *spool.Entry) *uow.Unit {
 		return nil
 	}
 	if !u.Enqueued.IsZero() {
-		e.Enqueued = durable.Nanos(u.Enqueued)
+		v.s.sp.Place(e, durable.Nanos(u.Enqueued))
 	}
 	e.State = spool.Accepted
 	if !u.Complete() || u.Ended() {
@@ -252,88 +253,17 @@ func (v *View) judge(e *spool.Entry) *uow.Unit {
 	return u
 }
 
-// List calls yield for each UOW of a queue, in order.
-func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
-	if err := v.survey(); err != nil {
-		return err
-	}
-	s := v.s
-	var entries []*spool.Entry
-	switch {
-	case q == spool.Executing:
-		var jobs []status.Job
-		for _, j := range s.jobs {
-			jobs = append(jobs, s.describeJob(j))
-		}
-		slices.SortFunc(jobs, func(a, b status.Job) int {
-			return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
-		})
-		for _, j := range jobs {
-			if !yield(j) {
-				return nil
-			}
-		}
-		return nil
-	case q.Ended():
-		err := s.sp.Dir(q).List(func(n durable.Name) bool {
-			if !spool.Ignored(n.Name) && !spool.Readme(n.Name) && !(q == spool.Trash && filepath.Ext(n.Name) == ".why") {
-				if st, err := s.sp.Dir(q).Stat(n.Name); err == nil {
-					entries = append(entries, &spool.Entry{Name: n.Name, Queue: q, Odd: !st.Regular(), Enqueued: st.Mtime, Size: st.Size})
-				}
-			}
-			return true
-		})
-		if err != nil {
-			return err
-		}
-	default:
-		s.sp.Entries(q, func(e *spool.Entry) bool { entries = append(entries, e); return true })
-	}
-	units := make(map[*spool.Entry]*uow.Unit, len(entries))
-	for _, e := range entries {
-		if q.Ended() {
-			if u, _, err := s.readUnit(q, e.Name); err == nil {
-				units[e], e.Enqueued = u, durable.Nanos(u.Enqueued)
-			}
-		} else if u := v.judge(e); u != nil {
-			units[e] = u
-		}
-	}
-	slices.SortFunc(entries, func(a, b *spool.Entry) int {
-		return cmp.Or(cmp.Compare(a.Enqueued, b.Enqueued), cmp.Compare(a.Name, b.Name))
-	})
-	for _, e := range entries {
-		if !yield(v.describe(e, units[e])) {
-			return nil
-		}
-	}
-	return nil
-}
-
-func (v *View) describe(e *spool.Entry, u *uow.Unit) status.Job {
-	j := status.Job{Name: e.Name, Queue: v.s.sp.Name(e.Queue), State: stateOf(e.Queue), Size: max(e.Size, 0)}
-	if u != nil {
-		j.Title, j.Status, j.Steps = u.Title, u.Status.Text, stepsOf(v.s.conf, u)
-		if !u.Enqueued.IsZero() {
-			j.Enqueued = status.At(u.Enqueued)
-		}
-		j.Try = tryOf(u.Status)
-	}
-	if e.Queue == spool.Wait || e.Queue == spool.Priority {
-		j.Why = v.s.whyWaits(e)
-	}
-	return j
-}
-
 // tryOf is the try that STATUS tells of: the one that is due, or the last.
 func tryOf(st uow.Status) int {
 	if st.Kind == uow.TryAgain {
 		return st.Try
 	}
-	var try int
-	if i := strings.LastIndex(st.Text, ", try "); i >= 0 {
-		_, _ = fmt.Sscanf(st.Text[i:], ", try %d", &try) // 0 if there is none
+	i := strings.LastIndex(st.Text, ", try ")
+	if i < 0 {
+		return 0
 	}
+	var try int
+	_, _ = fmt.Sscanf(st.Text[i:], ", try %d", &try) // 0 if there is none
 	return try
 }
 

@@ -80,7 +80,8 @@ func (s *Spool) Accept(all []*Acceptance) error {
 			a.Err = s.publish(a)
 		}
 		if a.Err == nil {
-			a.Entry.State, a.Entry.Enqueued, a.Entry.Note = Accepted, durable.Nanos(a.Enqueued), nil
+			a.Entry.State, a.Entry.Note = Accepted, nil
+			s.Place(a.Entry, durable.Nanos(a.Enqueued))
 		}
 	}
 	return nil

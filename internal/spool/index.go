@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"container/heap"
 	"errors"
 	"io/fs"
 	"time"
@@ -31,19 +32,26 @@ type Entry struct {
 	Size     int64
 	Mtime    int64
 	Ctime    int64
-	Enqueued int64 // its place in the order: the timestamp, before it is known the mtime; ns since 1970
-	Place    int64 // the monitor's own: the time it stands in line with …
-	Placed   bool  // … if it does
-	Note     any   // the monitor's own
+	Enqueued int64  // its place in the order: the timestamp, before it is known the mtime; ns since 1970
+	Place    int64  // the monitor's own: the time it stands in line with …
+	Placed   bool   // … if it does
+	listed   uint16 // by which whole listing, as the turn of the shelf
+	rank     int32  // its place in the ranks
+	Note     any    // the monitor's own
 }
 
+// index is what is known of a live queue: a file is an entry or on the shelf.
 type index struct {
 	entries map[string]*Entry
+	ranks   ranks // of the entries
+	shelf   *shelf
 	ignored map[string]struct{}
 	read    bool  // read as a whole at least once
 	mtime   int64 // of the directory at its last whole reading
 	ctime   int64
 }
+
+func newIndex() *index { return &index{entries: map[string]*Entry{}, shelf: newShelf()} }
 
 type hints struct {
 	names map[string]struct{}
@@ -86,7 +94,7 @@ func (s *Spool) Look(timer bool, now time.Time) (found Survey, err error) {
 			h.all = true
 		case another:
 			found.Moved = append(found.Moved, q)
-			s.index[q].forget(&found)
+			s.forget(s.index[q], q, &found)
 		}
 		if err := s.lookAt(q, h, timer, now, &found); err != nil {
 			errs = append(errs, err)
@@ -110,7 +118,7 @@ func (s *Spool) lookAt(q Queue, h hints, timer bool, now time.Time, found *Surve
 	}
 	if !whole {
 		for name := range h.names {
-			if err := s.lookAtName(x, q, name, found); err != nil {
+			if err := s.lookAtName(x, q, name, false, found); err != nil {
 				return err
 			}
 		}
@@ -120,7 +128,8 @@ func (s *Spool) lookAt(q Queue, h hints, timer bool, now time.Time, found *Surve
 	if err != nil {
 		return err
 	}
-	seen := make(map[string]struct{}, len(x.entries))
+	x.shelf.turn ^= marked
+	turn := x.shelf.turn
 	ignored := map[string]struct{}{}
 	readmes := 0
 	var fault error
@@ -133,20 +142,35 @@ func (s *Spool) lookAt(q Queue, h hints, timer bool, now time.Time, found *Surve
 			readmes++
 			return true
 		}
-		seen[n.Name] = struct{}{}
 		_, hinted := h.names[n.Name]
-		if e := x.entries[n.Name]; e == nil || e.Ino != n.Ino || hinted || h.all {
-			fault = s.lookAtName(x, q, n.Name, found)
+		if i, _, ok := x.shelf.find(n.Name); ok {
+			slot := x.shelf.at(i)
+			slot.lane = slot.lane&^marked | turn
+			if slot.inode() == n.Ino && !hinted && !h.all {
+				return true
+			}
+		}
+		e := x.entries[n.Name]
+		if e == nil || e.Ino != n.Ino || hinted || h.all {
+			fault = s.lookAtName(x, q, n.Name, !hinted, found)
+			e = x.entries[n.Name]
+		}
+		if e != nil {
+			e.listed = turn
 		}
 		return fault == nil
 	})
 	if err = errors.Join(err, fault); err != nil {
+		x.listed(turn) // by a part of a listing nobody is missed, by the next one all may be
 		return err
 	}
-	for name, e := range x.entries {
-		if _, ok := seen[name]; !ok {
+	for _, e := range x.entries {
+		if e.listed != turn {
 			x.drop(e, found)
 		}
+	}
+	for _, e := range s.unlisted(x, q) {
+		x.drop(e, found)
 	}
 	if readmes > 1 {
 		found.Readmes = append(found.Readmes, q)
@@ -155,7 +179,9 @@ func (s *Spool) lookAt(q Queue, h hints, timer bool, now time.Time, found *Surve
 	return nil
 }
 
-func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error {
+// lookAtName looks at one file. many: it is one of a whole directory's, and may go on the
+// shelf unread.
+func (s *Spool) lookAtName(x *index, q Queue, name string, many bool, found *Survey) error {
 	if Readme(name) {
 		found.Readmes = append(found.Readmes, q)
 		return nil
@@ -173,7 +199,13 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 		}
 		return nil
 	}
-	e := x.entries[name]
+	if i, _, ok := x.shelf.find(name); ok {
+		if slot := x.shelf.at(i); !missing && slot.is(st) {
+			s.moved.take(q, name)
+			return nil
+		}
+	}
+	e := s.Entry(q, name)
 	if e != nil && (missing || e.Ino != st.Ino) {
 		x.drop(e, found)
 		e = nil
@@ -183,16 +215,21 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 		s.moved.take(q, name)
 		return nil
 	case e == nil:
-		e = &Entry{Name: name, Queue: q, Ino: st.Ino, Odd: !st.Regular(), Enqueued: st.Mtime}
-		x.entries[name] = e
+		arrived := s.moved.take(q, name)
+		if many && !arrived && s.Taken != nil && st.Regular() && x.shelf.put(name, unread, st.Mtime, st.Ino, st.Size) {
+			return nil
+		}
+		e = &Entry{Name: name, Queue: q, Ino: st.Ino, Enqueued: st.Mtime, Arrived: arrived}
+		x.add(e)
 	case e.Size == st.Size && e.Mtime == st.Mtime && e.Ctime == st.Ctime:
 		return nil
 	case e.State == Accepted && e.Size == st.Size && e.Mtime == st.Mtime:
 		// A new link, owner or mode: the same text. The claim looks at the rest.
 		e.Ctime = st.Ctime
 		return nil
+	default:
+		e.Arrived = s.moved.take(q, name)
 	}
-	e.Arrived = s.moved.take(q, name)
 	e.State, e.Odd = Fresh, !st.Regular()
 	e.note(st)
 	found.Fresh = append(found.Fresh, e)
@@ -201,30 +238,66 @@ func (s *Spool) lookAtName(x *index, q Queue, name string, found *Survey) error 
 
 func (e *Entry) note(st durable.Stat) { e.Size, e.Mtime, e.Ctime = st.Size, st.Mtime, st.Ctime }
 
-func (x *index) drop(e *Entry, found *Survey) {
+// listed notes that a listing had them all.
+func (x *index) listed(turn uint16) {
+	for _, e := range x.entries {
+		e.listed = turn
+	}
+	for i := range x.shelf.all {
+		slot := x.shelf.at(i)
+		slot.lane = slot.lane&^marked | turn
+	}
+}
+
+func (x *index) add(e *Entry) {
+	x.entries[e.Name] = e
+	e.listed = x.shelf.turn
+	heap.Push(&x.ranks, e)
+}
+
+func (x *index) remove(e *Entry) {
 	e.Gone = true
-	delete(x.entries, e.Name)
+	if x.entries[e.Name] == e {
+		delete(x.entries, e.Name)
+		heap.Remove(&x.ranks, int(e.rank))
+	}
+}
+
+func (x *index) drop(e *Entry, found *Survey) {
+	x.remove(e)
 	found.Gone = append(found.Gone, e)
 }
 
-func (x *index) forget(found *Survey) {
-	for _, e := range x.entries {
-		x.drop(e, found)
-	}
+func (s *Spool) forget(x *index, q Queue, found *Survey) {
+	s.Entries(q, func(e *Entry) bool { x.drop(e, found); return true })
 	x.read = false
 }
 
 // Entry is the entry of a name in a live queue, nil if there is none.
 func (s *Spool) Entry(q Queue, name string) *Entry {
-	if s.index[q] == nil {
+	x := s.index[q]
+	if x == nil {
 		return nil
 	}
-	return s.index[q].entries[name]
+	if e := x.entries[name]; e != nil {
+		return e
+	}
+	if i, at, ok := x.shelf.find(name); ok {
+		return s.takeDown(x, q, i, at)
+	}
+	return nil
 }
 
 // Entries calls yield for each file of a live queue, in no order.
 func (s *Spool) Entries(q Queue, yield func(*Entry) bool) {
-	for _, e := range s.index[q].entries {
+	x := s.index[q]
+	for x.shelf.n > 0 {
+		for i := range x.shelf.all {
+			s.Entry(q, string(x.shelf.name(x.shelf.at(i))))
+			break
+		}
+	}
+	for _, e := range x.entries {
 		if !yield(e) {
 			return
 		}
@@ -234,7 +307,8 @@ func (s *Spool) Entries(q Queue, yield func(*Entry) bool) {
 // Count is how many files lie in a live queue, and how many more are not looked
 // at because of their names.
 func (s *Spool) Count(q Queue) (files, ignored int) {
-	return len(s.index[q].entries), len(s.index[q].ignored)
+	x := s.index[q]
+	return len(x.entries) + x.shelf.n, len(x.ignored)
 }
 
 // Again has a file looked at as if it were new.
@@ -254,15 +328,18 @@ func (h *hints) add(name string) {
 
 // enter notes that a file of ours came to a live queue.
 func (s *Spool) enter(q Queue, name string, st durable.Stat, state State, enqueued int64) *Entry {
+	if old := s.Entry(q, name); old != nil {
+		s.leave(old)
+	}
 	e := &Entry{Name: name, Queue: q, State: state, Ino: st.Ino, Enqueued: enqueued}
 	e.note(st)
-	s.index[q].entries[name] = e
+	s.index[q].add(e)
 	return e
 }
 
 func (s *Spool) leave(e *Entry) {
 	e.Gone = true
-	if x := s.index[e.Queue]; x != nil && x.entries[e.Name] == e {
-		delete(x.entries, e.Name)
+	if x := s.index[e.Queue]; x != nil {
+		x.remove(e)
 	}
 }

@@ -80,6 +80,11 @@ type Spool struct {
 	last    int64           // the last token
 	moved   *arrivals
 
+	// Taken, if not nil, is given each entry that comes from the shelf, and there is one;
+	// NoteOf makes the Note of a kind.
+	Taken  func(e *Entry)
+	NoteOf func(kind string) any
+
 	// Kept, if not nil, is told where something is that somebody wrote while its name
 	// was being accepted.
 	Kept func(name, text string)
@@ -148,7 +153,7 @@ func Open(layout Layout) (_ *Spool, err error) {
 	}
 	s.moved = openArrivals()
 	for _, q := range Live {
-		s.index[q] = &index{entries: map[string]*Entry{}}
+		s.index[q] = newIndex()
 		s.moved.follow(q, s.dirs[q].Fd())
 	}
 	s.Batch = durable.NewBatch(s.Root)

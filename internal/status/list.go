@@ -32,8 +32,8 @@ func (j Job) Line(color bool) string {
 	if color {
 		state = paint(j.State, state)
 	}
-	return fmt.Sprintf("%-24s  %s  %s  %s  %s",
-		enqueued, state, pad(word(j.Queue), 19), pad(Name(j.Name), 24), j.about())
+	const gap = "  "
+	return pad(enqueued, 24) + gap + state + gap + pad(word(j.Queue), 19) + gap + pad(Name(j.Name), 24) + gap + j.about()
 }
 
 // about is the last column.
@@ -90,10 +90,23 @@ func Name(name string) string {
 	odd := func(r rune) bool {
 		return r == '"' || r == '\\' || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}
-	if name == "" || strings.ContainsFunc(name, odd) {
+	if name == "" || !graphic(name) && strings.ContainsFunc(name, odd) {
 		return strconv.Quote(name)
 	}
 	return name
+}
+
+// graphic reports whether a name holds nothing but letters, digits and - . _ ~ of ASCII, as
+// most do.
+func graphic(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // word is Name for what is only odd in a digest written by somebody else.
@@ -105,13 +118,16 @@ func word(s string) string {
 }
 
 func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+	const blanks = "                        " // as wide as the widest column
+	return s + blanks[:max(0, width-utf8.RuneCountInString(s))]
 }
 
 // oneLine makes text of any origin fit to stand in a line of ours.
 func oneLine(s string) string {
-	return strings.TrimSpace(strings.NewReplacer("\n", " ", "\t", " ").Replace(Strip(s, false)))
+	return strings.TrimSpace(breaks.Replace(Strip(s, false)))
 }
+
+var breaks = strings.NewReplacer("\n", " ", "\t", " ")
 
 // The foreground colours every terminal has.
 var colors = map[State]int{

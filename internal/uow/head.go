@@ -46,6 +46,39 @@ func Head(r io.Reader, limit int64) ([]byte, error) {
 	}
 }
 
+// HeadIn is Head of a file of which text is the beginning or, if so, the whole. It is not ok
+// if more has to be read.
+func HeadIn(text []byte, whole bool, limit int64) (head []byte, ok bool, err error) {
+	limit = min(limit, math.MaxInt64-Growth)
+	const title = titleMark + jobLog
+	for at := 0; ; at += len(title) {
+		i := bytes.Index(text[at:], []byte(title))
+		if i < 0 {
+			break
+		}
+		if at += i; at > 0 && text[at-1] != '\n' {
+			continue
+		}
+		end := len(text)
+		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+			end = at + i + 1
+		} else if !whole {
+			break
+		}
+		if !isLog(bare(string(text[at:end]))) {
+			continue
+		}
+		if int64(end) > limit+Growth {
+			return nil, true, ErrTooLarge
+		}
+		return text[:end], true, nil
+	}
+	if whole && int64(len(text)) > limit {
+		return nil, true, ErrTooLarge
+	}
+	return text, whole, nil
+}
+
 // Blank reports whether head holds nothing but blanks and line ends. Parse refuses
 // such a file too, but somebody is probably still writing it.
 func Blank(head []byte) bool {
@@ -54,6 +87,27 @@ func Blank(head []byte) bool {
 
 // blanks are what may surround anything in a line.
 const blanks = " \t"
+
+func isBlank(line string) bool {
+	line = behindRoom(line)
+	for i := range len(line) {
+		if line[i] != ' ' && line[i] != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// emptyRoom is the longest line of most files.
+var emptyRoom = strings.Repeat(" ", StatusRoom)
+
+// behindRoom is a line without the blanks of an empty STATUS, which are many.
+func behindRoom(line string) string {
+	if len(line) >= StatusRoom && line[:StatusRoom] == emptyRoom {
+		return line[StatusRoom:]
+	}
+	return line
+}
 
 // bare is a line without its line end. A carriage return alone ends no line.
 func bare(line string) string {
@@ -67,5 +121,6 @@ func bare(line string) string {
 // isLog recognises the title that ends the parsed part; Head and Parse must agree
 // on it to the byte.
 func isLog(line string) bool {
-	return strings.TrimRight(line, blanks) == titleMark+jobLog
+	rest, is := strings.CutPrefix(line, titleMark+jobLog)
+	return is && isBlank(rest)
 }

@@ -8,7 +8,7 @@ func Judge(name string, head []byte, more func(*Unit) Errors) (*Unit, error) {
 		name: name, head: string(head), eol: "\n",
 		statusTitleEnd: -1, statusAt: -1, statusEnd: -1, logTitle: -1, logEnd: -1,
 	}
-	p := &parser{unit: u, faults: faults{file: name}, titleAt: map[string]int{}, in: before}
+	p := &parser{unit: u, faults: faults{file: name}, in: before}
 	p.read()
 	p.judge()
 	if more != nil {
@@ -23,7 +23,7 @@ func Judge(name string, head []byte, more func(*Unit) Errors) (*Unit, error) {
 // judge checks what only the whole file can tell.
 func (p *parser) judge() {
 	u := p.unit
-	if p.titleAt[unitOfWork] == 0 && !p.bare {
+	if *p.titleAt.of(unitOfWork) == 0 && !p.bare {
 		p.unread()
 		if !p.begun && u.logEnd > 0 {
 			p.add(p.line, 0, "\"==== JOB LOG\" ends what is read, and no \"==== UNIT OF WORK\" stands above it (move it to the end)")

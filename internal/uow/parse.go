@@ -30,7 +30,7 @@ type parser struct {
 	unit    *Unit
 	in      section
 	line    int
-	titleAt map[string]int // the line of each title seen
+	titleAt titleLines     // the line of each title seen
 	stepAt  map[string]int // the line of each STEP seen, by name
 	work    *work          // the section of items that is being read
 	begun   bool           // a line that is not blank has been read
@@ -44,7 +44,7 @@ func (p *parser) read() {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
 		if strings.HasPrefix(u.head, mark) {
 			p.add(1, 0, "the file is UTF-16 (save it as UTF-8)")
-			p.titleAt[unitOfWork] = 1 // nothing else about it is worth telling
+			*p.titleAt.of(unitOfWork) = 1 // nothing else about it is worth telling
 			u.lost = true
 			return
 		}
@@ -71,7 +71,7 @@ func (p *parser) read() {
 
 // one reads one line before the log, which is head[at:end] with its line end.
 func (p *parser) one(line string, at, end int) {
-	blank := strings.Trim(line, blanks) == ""
+	blank := isBlank(line)
 	if p.in == inStatus && blank {
 		// An empty STATUS is a line of blanks with room for a text.
 		if p.unit.statusAt < 0 && len(line) >= StatusRoom {
@@ -110,8 +110,11 @@ func (p *parser) clean(line string) string {
 	if p.in == astray {
 		return line
 	}
-	col := 0
 	p.dirty = false
+	if isPlain(line) {
+		return line
+	}
+	col := 0
 	for i, r := range line {
 		col++
 		fault := ""
@@ -138,6 +141,17 @@ func (p *parser) clean(line string) string {
 		}
 		return r
 	}, line)
+}
+
+// isPlain reports whether a line holds nothing but ASCII that can be seen, as most do.
+func isPlain(line string) bool {
+	line = behindRoom(line)
+	for i := range len(line) {
+		if c := line[i]; (c < ' ' || c > '~') && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *parser) timestamp(line string) bool {
@@ -168,9 +182,10 @@ func (p *parser) title(line string, end int) bool {
 		}
 		p.misspelled(line, title)
 	}
-	again, seen := p.titleAt[title]
+	again := *p.titleAt.of(title)
+	seen := again > 0
 	if !seen {
-		p.titleAt[title] = p.line
+		*p.titleAt.of(title) = p.line
 	}
 	p.in = astray
 	switch {
@@ -182,7 +197,7 @@ func (p *parser) title(line string, end int) bool {
 	case title == unitOfWork:
 		p.in = inWork
 		p.open(inUnit, p.unit, nil)
-		if p.titleAt[stepTitle] > 0 || p.titleAt[statusTitle] > 0 {
+		if *p.titleAt.of(stepTitle) > 0 || *p.titleAt.of(statusTitle) > 0 {
 			p.add(p.line, 0, "%s is not the first section (move it up)", unitOfWork)
 		}
 	case title == stepTitle:

@@ -26,7 +26,7 @@ func (p *parser) open(in place, u *Unit, st *Step) {
 		clear(w.seen)
 		clear(w.env)
 	} else {
-		w.seen, w.env = map[string]int{}, map[string]Item{}
+		w.seen = map[string]int{}
 	}
 	p.work = w
 }
@@ -74,6 +74,9 @@ func splitItem(line string) (name, content string, ok bool) {
 
 // nameFault tells what is wrong with the name of an item.
 func nameFault(name string) string {
+	if len(name) <= maxName && isWord(name) {
+		return ""
+	}
 	const write = "letters, digits, blank, _, - and ."
 	switch {
 	case name == "":
@@ -88,6 +91,16 @@ func nameFault(name string) string {
 		return "item name " + quote(name) + " holds " + quote(string([]rune(bad)[:1])) + " (write " + write + ")"
 	}
 	return ""
+}
+
+// isWord reports whether a text is nothing but letters and digits, as most names are.
+func isWord(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // item reads one line of a section of items.
@@ -124,6 +137,9 @@ func (p *parser) item(w *work, line string) {
 	if other, taken := w.env[env]; taken {
 		p.about(it, "becomes %s, as %s%s does (rename one)", env, quote(other.Name), p.where(other.Line))
 		return
+	}
+	if w.env == nil {
+		w.env = map[string]Item{}
 	}
 	w.env[env] = it
 	w.unit.Own = append(w.unit.Own, it)

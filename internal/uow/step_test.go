@@ -101,3 +101,17 @@ func BenchmarkParseSteps(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	u, err := Parse("f", []byte("==== UNIT OF WORK\nCOMMAND :: /bin/true\n"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := u.Completed(time.UnixMilli(1795297809123))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse("f", text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

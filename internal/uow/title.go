@@ -1,6 +1,9 @@
 package uow
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	titleMark   = "==== "
@@ -11,6 +14,11 @@ const (
 )
 
 var titles = []string{unitOfWork, stepTitle, statusTitle, jobLog}
+
+// titleLines is a line for each title, and one for what is none of them.
+type titleLines [5]int
+
+func (l *titleLines) of(title string) *int { return &l[1+slices.Index(titles, title)] }
 
 // splitTitle reads a line that is a title as it should be written; for a STEP rest
 // is its name.

@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // table is all mutants: each a rule of durability that is off.
-var table = slices.Concat(disk, names, rounds, runs, reads, people)
+var table = slices.Concat(disk, names, rounds, runs, reads, people, queue)
 
 // The tests that know most. What sees a mutant at once comes first in its list.
 var (
