@@ -252,6 +252,14 @@ func (r *runner) tell(kind byte, body []byte) {
 	}
 }
 
+// announce tells the monitor that the job runs, if it was not told.
+func (r *runner) announce() {
+	if j := r.job; !j.announce.IsZero() {
+		j.announce = time.Time{}
+		r.tell(run.MsgStarted, startedMessage(j.spec.Run, j.pid))
+	}
+}
+
 // tellStall tells the monitor once that the log, or the end, waits for room, and
 // once that it does not any more.
 func (r *runner) tellStall() {
@@ -262,6 +270,7 @@ func (r *runner) tellStall() {
 		why = j.endless
 	}
 	if why != j.stalled {
+		r.announce()
 		j.stalled = why
 		r.tell(run.MsgStalled, []byte(j.spec.Run+"\x00"+strconv.Itoa(int(why))))
 	}

@@ -93,8 +93,7 @@ func (r *runner) lookNow(now time.Time) bool {
 func (r *runner) stepRunning(now time.Time) {
 	j := r.job
 	if !j.announce.IsZero() && !now.Before(j.announce) {
-		j.announce = time.Time{}
-		r.tell(run.MsgStarted, startedMessage(j.spec.Run, j.pid))
+		r.announce()
 	}
 	switch {
 	case j.ended:

@@ -6,8 +6,12 @@ var names = []mutant{
 		"copy and delete", "never copy and delete: one directory operation is a change (1, 2)",
 		[]edit{
 			{
-				"internal/durable/move.go", `err := attempt(site, func() error { return renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE) })`,
-				`err := copyAndDelete(site, d, name, to, newName)`,
+				"internal/durable/move.go", `	err := d.moveAtOnce(site, name, to, newName)
+	if err != nil && refusesFlags(err) {
+		if err = attempt(site+" link"`,
+				`	err := copyAndDelete(site, d, name, to, newName)
+	if err != nil && refusesFlags(err) {
+		if err = attempt(site+" link"`,
 			},
 			{"internal/durable/move.go", "// Replace renames name in d over", `func copyAndDelete(site Site, d *Dir, name string, to *Dir, newName string) error {
 	from, err := d.Open(name)
