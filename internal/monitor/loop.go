@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -301,14 +302,20 @@ func (s *session) sleep(ctx context.Context) {
 // absorb takes in what has come, and reports whether that asks for a round: that a
 // command was forked does not.
 func (s *session) absorb(ctx context.Context) (round bool) {
-	for {
+	for yielded := false; ; {
 		select {
 		case ev := <-s.events:
 			s.late = append(s.late, ev)
 			continue
 		default:
 		}
-		break
+		if yielded || len(s.late) == 0 {
+			break
+		}
+		// Others have something to tell as well by now, and wait for a processor to do so:
+		// one round for all of it, and one commit.
+		runtime.Gosched()
+		yielded = true
 	}
 	late := s.late
 	s.late = nil
