@@ -168,3 +168,61 @@ func TestWatch(t *testing.T) {
 	}
 	until("a message", func(Survey) bool { return true })
 }
+
+// That we claimed a file is no news; that somebody else takes one away is, also one of
+// the same name.
+func TestOwnMovesAreNoNews(t *testing.T) {
+	b := newBox(t)
+	reads := b.root + "/monitor_reads"
+	if err := os.WriteFile(reads, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	woken := make(chan struct{}, 100)
+	w, err := b.Watch(reads, func() { woken <- struct{}{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	// The kernel tells in order: once it has told of this, it has told of what was before.
+	told := func() (n int) {
+		t.Helper()
+		if err := os.WriteFile(reads, []byte("HELP\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			select {
+			case <-woken:
+				n++
+			case <-time.After(300 * time.Millisecond):
+				return n
+			}
+		}
+	}
+	quiet := told() // what the message itself is told by
+	c := b.claimed("a", "x\n")
+	dropped := told()
+	if _, err := b.Dir(Executing).Stat(c.Name); err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	left := len(b.hints[Wait].ours)
+	_, hinted := b.hints[Wait].names["a"]
+	b.mu.Unlock()
+	if left != 0 || dropped <= quiet {
+		t.Errorf("%d names still to be told of, woken %d times after %d for the message alone", left, dropped, quiet)
+	}
+	if hinted && b.Entry(Wait, "a") == nil {
+		b.survey(false) // of the drop
+	}
+	b.drop(Wait, "a", "y\n")
+	b.survey(true)
+	if err := os.Rename(b.path(Wait, "a"), b.root+"/away"); err != nil {
+		t.Fatal(err)
+	}
+	if n := told(); n <= quiet {
+		t.Errorf("woken %d times, as if nobody had taken it", n)
+	}
+	if s := b.survey(false); len(s.Gone) != 1 {
+		t.Errorf("it is not gone: %+v", s)
+	}
+}
