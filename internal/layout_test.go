@@ -14,6 +14,7 @@ import (
 var rows = map[string]int{
 	"units":   -1, // durations and sizes: below everything
 	"clock":   -1, // the wall clock
+	"pattern": -1, // regular expressions that are compiled when they are needed
 	"durable": 0, "uow": 0,
 	"config": 1, "flow": 1, "spool": 1, "run": 1, "status": 1, "graph": 1,
 	"messages": 2,
@@ -27,6 +28,7 @@ var forbidden = map[string]map[string]string{
 	"durable":  {"*": "it knows what Linux promises, nothing of jobs, queues or names"},
 	"units":    {"*": "everything may use it"},
 	"clock":    {"*": "everything may use it"},
+	"pattern":  {"*": "everything may use it"},
 	"uow":      {"durable": "it is pure: bytes in, bytes out"},
 	"config":   {"uow": "a configuration does not depend on what is in a file", "durable": "it reads one file and changes none"},
 	"flow":     {"*": "it is pure: what comes next follows from what was"},

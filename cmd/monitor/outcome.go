@@ -2,16 +2,16 @@ package main
 
 import (
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"simplejobq/internal/pattern"
 	"simplejobq/internal/uow"
 )
 
 var (
-	exitText = regexp.MustCompile(`^exit ([0-9]{1,3}) `)
-	phase    = regexp.MustCompile(`^(step "[^"]*" \(try \d+ of \d+\): )?(no act: )?((check|recheck) )?`)
+	exitText = pattern.Lazy(`^exit ([0-9]{1,3}) `)
+	phase    = pattern.Lazy(`^(step "[^"]*" \(try \d+ of \d+\): )?(no act: )?((check|recheck) )?`)
 )
 
 // jobStatus is the exit status that stands for an outcome as STATUS tells it.
@@ -20,14 +20,14 @@ func jobStatus(text string) int {
 	if kind == uow.Done {
 		return exitOK
 	}
-	rest = rest[len(phase.FindString(rest)):]
+	rest = rest[len(phase().FindString(rest)):]
 	if after, ok := strings.CutPrefix(rest, "output matched "); ok {
 		// The pattern is quoted, and may hold anything.
 		if quoted, err := strconv.QuotedPrefix(after); err == nil {
 			rest = strings.TrimPrefix(after[len(quoted):], ": ")
 		}
 	}
-	if m := exitText.FindStringSubmatch(rest); m != nil {
+	if m := exitText().FindStringSubmatch(rest); m != nil {
 		if code, err := strconv.Atoi(m[1]); err == nil && code > 0 && code < 256 {
 			return code
 		}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"simplejobq/internal/pattern"
 )
 
 // JobType is a fixed program whose arguments come from a UOW's items. A nil
@@ -190,9 +192,9 @@ func split(word string) []part {
 }
 
 // No blank at the end: a UOW's items are trimmed, so none could have it.
-var itemNameRule = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-])?$`)
+var itemNameRule = pattern.Lazy(`^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-])?$`)
 
-func itemName(s string) bool { return len(s) <= 64 && itemNameRule.MatchString(s) }
+func itemName(s string) bool { return len(s) <= 64 && itemNameRule().MatchString(s) }
 
 // variable is what an item is called in a job's environment, behind UOW_.
 func variable(item string) string {

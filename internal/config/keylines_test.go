@@ -70,7 +70,7 @@ func FuzzKeyLines(f *testing.F) {
 				t.Fatalf("%q: key %q is on line %d of %d", text, key, line, len(all))
 			}
 			last := key[len(key)-1]
-			if bareKey.MatchString(last) && !strings.Contains(all[line-1], last) && !strings.Contains(all[line-1], `\`) {
+			if bareKey().MatchString(last) && !strings.Contains(all[line-1], last) && !strings.Contains(all[line-1], `\`) {
 				t.Fatalf("%q: key %q is not on line %d", text, key, line)
 			}
 		}

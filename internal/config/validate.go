@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"simplejobq/internal/pattern"
 )
 
 // The largest values that make sense; beyond them a slip of the finger is
@@ -76,7 +78,14 @@ func (d *decoder) oneOf(path []string, value string, allowed ...string) {
 // A name appears as a column, as the part before the slash in messages and
 // before suffixes like ".1": hence neither blanks nor wildcards, and no length
 // that leaves no room.
-var entryName = regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]*$`)
+func isEntryName(s string) bool {
+	for i, r := range s {
+		if r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r) && (i == 0 || r != '.' && r != '-') {
+			return false
+		}
+	}
+	return s != ""
+}
 
 const maxEntryName = 200
 
@@ -103,19 +112,24 @@ func (d *decoder) names(c *Config) {
 		return min(d.from.lines[join(a.path)], 1) - min(d.from.lines[join(b.path)], 1)
 	})
 	// Rotation makes monitor_says.1, .2, …
-	rotated := regexp.MustCompile(`^(` + regexp.QuoteMeta(c.Files.Says) + `|` + regexp.QuoteMeta(c.Files.Events) + `)\.[0-9]+$`)
+	rotated := func(name string) bool {
+		return slices.ContainsFunc([]string{c.Files.Says, c.Files.Events}, func(file string) bool {
+			n, is := strings.CutPrefix(name, file+".")
+			return is && n != "" && strings.Trim(n, "0123456789") == ""
+		})
+	}
 	used := map[string]string{"config.toml": "the configuration's own name"}
 	for _, e := range all {
 		switch {
 		case e.name == "":
 			d.faultAt(e.path, "is empty (write a name)")
-		case !entryName.MatchString(e.name) || len(e.name) > maxEntryName:
+		case !isEntryName(e.name) || len(e.name) > maxEntryName:
 			d.faultAt(e.path, `%s is not a name (one word of letters, digits, "-", "_" and ".", not beginning with "." or "-")`, cut(e.name))
 		case strings.HasPrefix(strings.ToUpper(e.name), "README"):
 			d.faultAt(e.path, "%q is taken by the files that explain the directories (write another name)", e.name)
 		case used[e.name] != "":
 			d.faultAt(e.path, "%q is %s already (write another name)", e.name, used[e.name])
-		case rotated.MatchString(e.name):
+		case rotated(e.name):
 			d.faultAt(e.path, "%q is what a rotated file will be called (write another name)", e.name)
 		default:
 			used[e.name] = dotted(e.path)
@@ -154,13 +168,13 @@ func have(jobs map[string]*JobType) string {
 	return " (there are: " + strings.Join(slices.Sorted(maps.Keys(jobs)), ", ") + ")"
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (d *decoder) env(path []string, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		at := child(path, name)
 		switch {
-		case !envName.MatchString(name):
+		case !envName().MatchString(name):
 			d.fault(at, "%s: %s is not the name of a variable (letters, digits and \"_\", not beginning with a digit)", dotted(path), cut(name))
 		case strings.HasPrefix(name, "MONITOR_"), strings.HasPrefix(name, "UOW_"):
 			d.fault(at, "%s: %q is set by the monitor itself (names beginning with MONITOR_ or UOW_ are)", dotted(path), name)
@@ -168,11 +182,11 @@ func (d *decoder) env(path []string, env map[string]string) {
 	}
 }
 
-var typeName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+var typeName = pattern.Lazy(`^[A-Za-z0-9_.-]{1,64}$`)
 
 func (d *decoder) jobType(path []string, t *JobType) {
 	at := func(key string) []string { return child(path, key) }
-	if !typeName.MatchString(t.Name) {
+	if !typeName().MatchString(t.Name) {
 		d.fault(path, "%s is not the name of a job type (letters, digits, \"-\", \"_\" and \".\", at most 64)", cut(t.Name))
 	}
 	d.program(at("program"), t.Program)
@@ -254,7 +268,7 @@ func dotted(path []string) string {
 	words := make([]string, len(path))
 	for i, key := range path {
 		words[i] = key
-		if len(key) > 80 || !bareKey.MatchString(key) {
+		if len(key) > 80 || !bareKey().MatchString(key) {
 			words[i] = cut(key)
 		}
 	}

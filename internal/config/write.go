@@ -6,12 +6,13 @@ import (
 	"io"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"simplejobq/internal/pattern"
 )
 
 // Write shows every key in force as TOML, each with a comment that says where
@@ -136,10 +137,10 @@ func tomlTable(pairs []string) string {
 	return "{ " + strings.Join(pairs, ", ") + " }"
 }
 
-var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var bareKey = pattern.Lazy(`^[A-Za-z0-9_-]+$`)
 
 func tomlKey(key string) string {
-	if bareKey.MatchString(key) {
+	if bareKey().MatchString(key) {
 		return key
 	}
 	return tomlString(key)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
+	"simplejobq/internal/pattern"
 	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
@@ -98,7 +98,7 @@ func mendTorn(f *durable.File, size int64) error {
 			lines = append(lines, nil) // its last line is whole
 		}
 		for i, line := range lines {
-			if i > 0 && i < len(lines)-1 && len(line) > 0 && !unsynced.Match(line) {
+			if i > 0 && i < len(lines)-1 && len(line) > 0 && !unsynced().Match(line) {
 				return nil
 			}
 		}
@@ -115,7 +115,7 @@ func mendTorn(f *durable.File, size int64) error {
 }
 
 // unsynced are the lines that the monitor writes of a step and of the end.
-var unsynced = regexp.MustCompile(`^---- \S+Z (?:\[[^\]]+\] \S+ → |done: |error: |fail: )`)
+var unsynced = pattern.Lazy(`^---- \S+Z (?:\[[^\]]+\] \S+ → |done: |error: |fail: )`)
 
 // sector is what a disk writes whole or not at all.
 const sector = 512

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
+	"simplejobq/internal/pattern"
 	"simplejobq/internal/spool"
 	"simplejobq/internal/uow"
 )
@@ -65,9 +65,9 @@ func (l stepLine) change() stepChange { return stepChange{l.step, l.from.String(
 
 // A step's output stands behind its name; these lines can only be the monitor's.
 var (
-	stepText  = regexp.MustCompile(`^---- (\S+Z) \[([^\]]+)\] (\S+) → (\S+?)(?:: (.*))?$`)
-	runText   = regexp.MustCompile(`^---- \S+Z \[([^\]]+)\] try \d`)
-	otherText = regexp.MustCompile(`^---- \S+Z (put back into |begins again from step |context )`)
+	stepText  = pattern.Lazy(`^---- (\S+Z) \[([^\]]+)\] (\S+) → (\S+?)(?:: (.*))?$`)
+	runText   = pattern.Lazy(`^---- \S+Z \[([^\]]+)\] try \d`)
+	otherText = pattern.Lazy(`^---- \S+Z (put back into |begins again from step |context )`)
 	otherKind = map[string]lineKind{"put back into ": isAnew, "begins again from step ": isFrom, "context ": ofContext}
 )
 
@@ -77,11 +77,11 @@ func readSteps(log io.Reader, each func(stepLine)) error {
 	for {
 		b, err := r.ReadSlice('\n')
 		if line := strings.TrimSuffix(string(b), "\n"); strings.HasPrefix(line, "---- ") {
-			if m := otherText.FindStringSubmatch(line); m != nil {
+			if m := otherText().FindStringSubmatch(line); m != nil {
 				each(stepLine{kind: otherKind[m[1]]})
-			} else if m := runText.FindStringSubmatch(line); m != nil {
+			} else if m := runText().FindStringSubmatch(line); m != nil {
 				each(stepLine{kind: ofRun, step: m[1]})
-			} else if m := stepText.FindStringSubmatch(line); m != nil {
+			} else if m := stepText().FindStringSubmatch(line); m != nil {
 				l := stepLine{step: m[2], text: m[5]}
 				var errAt error
 				var is, was bool

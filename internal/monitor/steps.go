@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"simplejobq/internal/config"
 	"simplejobq/internal/flow"
 	"simplejobq/internal/messages"
+	"simplejobq/internal/pattern"
 	"simplejobq/internal/run"
 	"simplejobq/internal/status"
 	"simplejobq/internal/units"
@@ -218,10 +218,10 @@ func stepsOf(c *config.Config, u *uow.Unit) *status.Steps {
 		return nil
 	}
 	st := &status.Steps{All: plan.Of()}
-	if m := doneSteps.FindStringSubmatch(u.Status.Text); m != nil {
+	if m := doneSteps().FindStringSubmatch(u.Status.Text); m != nil {
 		st.Done, _ = strconv.Atoi(m[1])
 	}
 	return st
 }
 
-var doneSteps = regexp.MustCompile(`(?:^| )(\d+) done(?:,|$)`)
+var doneSteps = pattern.Lazy(`(?:^| )(\d+) done(?:,|$)`)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 
 	"simplejobq/internal/durable"
 	"simplejobq/internal/flow"
+	"simplejobq/internal/pattern"
 	"simplejobq/internal/run"
 	"simplejobq/internal/uow"
 )
@@ -33,9 +33,9 @@ const (
 )
 
 var (
-	runLine   = regexp.MustCompile(`^---- \S+ (?:\[\S+\] )?try (\d+)(?: of \d+)?(?: \w+)?: `)
-	endLine   = regexp.MustCompile(`^---- \S+ (\[\S+\] )?(try \d+( of \d+)?( \w+)?: (exit \d+|killed by \S+|timed out|silent for|not started|interrupted)|done: |error: |fail: )`)
-	freshLine = regexp.MustCompile(`^---- \S+ (put back into |begins again from step |the machine went down .*; it is queued again)`)
+	runLine   = pattern.Lazy(`^---- \S+ (?:\[\S+\] )?try (\d+)(?: of \d+)?(?: \w+)?: `)
+	endLine   = pattern.Lazy(`^---- \S+ (\[\S+\] )?(try \d+( of \d+)?( \w+)?: (exit \d+|killed by \S+|timed out|silent for|not started|interrupted)|done: |error: |fail: )`)
+	freshLine = pattern.Lazy(`^---- \S+ (put back into |begins again from step |the machine went down .*; it is queued again)`)
 )
 
 // So much of a log is looked at for the last line of ours.
@@ -59,14 +59,14 @@ func traceIn(f *durable.File, head int64) (t trace, err error) {
 		if !bytes.HasPrefix(line, []byte("---- ")) {
 			continue
 		}
-		if m := runLine.FindSubmatch(line); m != nil {
+		if m := runLine().FindSubmatch(line); m != nil {
 			t.try, _ = strconv.Atoi(string(m[1]))
 			t.what = brokeOff
 		}
 		switch {
-		case freshLine.Match(line):
+		case freshLine().Match(line):
 			t = trace{}
-		case endLine.Match(line):
+		case endLine().Match(line):
 			t.what = hadEnded
 		}
 	}

@@ -5,12 +5,14 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"sync"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// Made when it is needed: that takes longer than all else in which this package begins.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // LogSum goes on with the checksum of what a run appended to its log.
-func LogSum(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli, b) }
+func LogSum(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli(), b) }
 
 // LogWhole reports whether a log holds what the run of this end appended to it.
 func (e *End) LogWhole(log io.ReaderAt) (bool, error) {

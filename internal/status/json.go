@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"unicode/utf8"
+
+	"simplejobq/internal/pattern"
 )
 
 // Counts are the queues in the order in which they are to be shown; in JSON an
@@ -108,13 +109,13 @@ func encode(w io.Writer, value any, indent string) error {
 // escapeControls spells the controls that JSON need not escape and terminals
 // act upon: names and output may hold them, and people look at JSON, too.
 func escapeControls(text []byte) []byte {
-	return control.ReplaceAllFunc(text, func(c []byte) []byte {
+	return control().ReplaceAllFunc(text, func(c []byte) []byte {
 		r, _ := utf8.DecodeRune(c)
 		return fmt.Appendf(nil, `\u%04x`, r)
 	})
 }
 
-var control = regexp.MustCompile(`[\x{7f}-\x{9f}]`)
+var control = pattern.Lazy(`[\x{7f}-\x{9f}]`)
 
 // ReadJSON reads what JSON wrote. Fields it does not know, of a later version,
 // are passed over.

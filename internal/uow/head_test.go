@@ -44,7 +44,7 @@ func TestParseStamp(t *testing.T) {
 		}
 		at, ok := parseStamp(string(b))
 		want, err := time.Parse(time.RFC3339Nano, string(b))
-		if wantOK := err == nil && rfc3339.MatchString(string(b)) && sane(want); ok != wantOK && len(b) == len(stampLayout) && b[len(b)-1] == 'Z' || ok && !at.Equal(want) {
+		if wantOK := err == nil && rfc3339().MatchString(string(b)) && sane(want); ok != wantOK && len(b) == len(stampLayout) && b[len(b)-1] == 'Z' || ok && !at.Equal(want) {
 			t.Fatalf("%s: %v %v, want %v %v", b, at, ok, want, wantOK)
 		}
 	})

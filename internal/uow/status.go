@@ -3,11 +3,12 @@ package uow
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"simplejobq/internal/pattern"
 )
 
 // StatusRoom is how many bytes the STATUS line has: it is overwritten in place
@@ -31,7 +32,7 @@ type Status struct {
 	Last       string    // TryAgain: how the last one ended, if that is said
 }
 
-var again = regexp.MustCompile(`^again: try ([0-9]{1,9}) of ([0-9]{1,9}) not before ([^ ;]+)(?:; last: (.*)|;.*)?$`)
+var again = pattern.Lazy(`^again: try ([0-9]{1,9}) of ([0-9]{1,9}) not before ([^ ;]+)(?:; last: (.*)|;.*)?$`)
 
 // ParseStatus reads the text of STATUS; empty is a Status too.
 func ParseStatus(text string) (Status, error) {
@@ -46,7 +47,7 @@ func ParseStatus(text string) (Status, error) {
 		s.Kind = kind
 		return s, nil
 	case found && kind == TryAgain:
-		m := again.FindStringSubmatch(text)
+		m := again().FindStringSubmatch(text)
 		if m == nil {
 			break
 		}

@@ -1,10 +1,11 @@
 package uow
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"simplejobq/internal/pattern"
 )
 
 // stampLayout is how every time of the project is written.
@@ -20,7 +21,7 @@ func Stamp(t time.Time) string {
 
 // The layouts of package time forgive commas, hours of one digit and offsets of
 // more than a day; the date itself they check.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+var rfc3339 = pattern.Lazy(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // parseTime reads RFC 3339. Years that Stamp could not write, or that would be
 // taken for "no time", are refused.
@@ -34,7 +35,7 @@ func parseTime(s string) (time.Time, bool) {
 	s = strings.ToUpper(s)
 	t, err := time.Parse(time.RFC3339Nano, s)
 	t = t.UTC()
-	return t, err == nil && rfc3339.MatchString(s) && sane(t)
+	return t, err == nil && rfc3339().MatchString(s) && sane(t)
 }
 
 // parseStamp reads a time as Stamp writes it, which nearly all are; another one may be right
