@@ -63,7 +63,11 @@ func (s *session) work(ctx context.Context) (err error) {
 		s.notify("STOPPING=1\nSTATUS=" + s.farewell())
 		// What a full disk does not take now is no reason to stay.
 		err = s.carryOut(func() error {
-			s.fault(errors.Join(s.flush(), s.sp.ClearUp(), s.writeDigest(true)))
+			s.fault(s.flush())
+			if !s.sp.Batch.Dirty() {
+				s.fault(s.sp.ClearUp())
+			}
+			s.fault(s.writeDigest(true))
 			return nil
 		})
 	}
@@ -180,13 +184,14 @@ func (s *session) tell() error {
 	s.accepts = false
 	written := s.digest.written
 	err := s.carryOut(func() error {
-		s.moveOn()
 		if !lag {
 			s.fault(s.flush())
 		}
 		s.fault(s.messagesDone())
 		s.fault(s.post())
 		s.clearUp()
+		// After it: what follows from these moves waits for the commit that covers them.
+		s.moveOn()
 		s.fault(s.writeDigest(false))
 		return nil
 	})
@@ -225,7 +230,7 @@ func (s *session) flush() error {
 func (s *session) finished() bool {
 	if s.stop == stopping {
 		// What a disk does not take now, recovery makes good.
-		return !s.unsettledEnds() || time.Since(s.stopped) > 5*time.Second
+		return !s.unsettledEnds() || !s.stopped.IsZero() && time.Since(s.stopped) > 5*time.Second
 	}
 	if s.more || s.unsettledEnds() {
 		return false
