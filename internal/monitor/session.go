@@ -215,15 +215,16 @@ type session struct {
 	looked    [spool.Queues]int64 // times of change of ended queues, when they were last looked at
 
 	// What is executing.
-	jobs    map[uint64]*job // by inode
-	names   map[string]*job // the same by name
-	types   map[string]int  // how many by job type
-	slots   int             // how many slots are taken
-	workers []*worker       // runners
-	spare   []*work         // work directories that no job uses
-	hireAt  time.Time       // no runner is started before
-	sweep   bool            // one ended before it was ready: its record is left
-	opened  []*run.Record   // by the recovery, which may have come to nothing
+	jobs    map[uint64]*job      // by inode
+	names   map[string]*job      // the same by name
+	types   map[string]int       // how many by job type
+	slots   int                  // how many slots are taken
+	workers []*worker            // runners
+	spare   []*work              // work directories that no job uses
+	hireAt  time.Time            // no runner is started before
+	sweep   bool                 // one ended before it was ready: its record is left
+	opened  []*run.Record        // by the recovery, which may have come to nothing
+	retired map[*run.Record]bool // still to be removed
 
 	// Records whose runners are just exiting, and how long they are waited for.
 	retiring sync.WaitGroup
@@ -289,7 +290,7 @@ func newSession(cfg Config, sp *spool.Spool, since time.Time, mem *memory) (_ *s
 	s := &session{
 		Config: cfg, conf: cmp.Or(mem.conf, cfg.Conf), stop: mem.stop, sp: sp, events: make(chan event, 64), quit: make(chan struct{}), since: since, now: time.Now(), wall: clock.Wall(), began: time.Now(),
 		jobs: map[uint64]*job{}, names: map[string]*job{}, types: map[string]int{}, gates: map[string]gated{},
-		trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, copied: map[uint64]uint64{}, blank: map[string]int64{}, first: true, timer: true,
+		retired: map[*run.Record]bool{}, trouble: mem.trouble, mem: mem, stuck: map[*spool.Entry]string{}, copied: map[uint64]uint64{}, blank: map[string]int64{}, first: true, timer: true,
 	}
 	s.guard = cfg.newGuard()
 	s.patience, s.hurry = context.WithCancel(context.Background())
@@ -431,6 +432,11 @@ func (s *session) close() {
 		_ = w.dir.Close()
 	}
 	for _, r := range s.opened { // most are closed by now
+		_ = r.Close()
+	}
+	// One that could not be removed is locked by that: the next session would take it for
+	// that of a runner at work.
+	for r := range s.retired {
 		_ = r.Close()
 	}
 	_ = s.board.close()

@@ -183,9 +183,11 @@ func (s *session) departed(w *worker, ev run.Gone) {
 // is on disk. An idle runner that still holds it is waited for: it goes when it
 // sees that its socket is closed.
 func (s *session) retire(r *run.Record) {
+	s.retired[r] = true
 	s.sp.Until(func() error {
 		held, err := r.Locked()
 		if err == nil && held {
+			delete(s.retired, r)
 			s.retiring.Go(func() {
 				if r.Wait(s.patience) != nil || r.Remove("record:remove") != nil {
 					_ = r.Close() // what is left is removed at the next start
@@ -198,7 +200,10 @@ func (s *session) retire(r *run.Record) {
 		}
 		if err != nil && !durable.Passing(err) && !errors.Is(err, fs.ErrPermission) {
 			s.fault(errors.Join(err, r.Close()))
-			return nil
+			err = nil
+		}
+		if err == nil {
+			delete(s.retired, r)
 		}
 		return err
 	})
