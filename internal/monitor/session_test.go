@@ -14,6 +14,7 @@ import (
 
 	"simplejobq/internal/config"
 	"simplejobq/internal/durable"
+	"simplejobq/internal/run"
 	"simplejobq/internal/spool"
 )
 
@@ -315,6 +316,53 @@ func TestSessionWithoutDisk(t *testing.T) {
 		if _, err := newSession(Config{Conf: conf, Stderr: io.Discard}, sp, time.Now(), newMemory()); !errors.Is(err, unix.EROFS) {
 			t.Errorf("%s: %v", site, err)
 		}
+	}
+}
+
+// A record that could not be removed was locked for that: with the session that goes, or
+// the next one in this process would take it for that of a runner at work.
+func TestRecordIsLetGo(t *testing.T) {
+	var f *durable.File
+	locked := func() bool {
+		t.Helper()
+		is, err := f.Locked()
+		if err != nil {
+			t.Error(err)
+		}
+		return is
+	}
+	t.Cleanup(func() { // the last: the session is closed by then
+		if locked() {
+			t.Error("the session has ended, and its lock is there")
+		}
+		_ = f.Close()
+	})
+	b := newBench(t, nil)
+	path := filepath.Join(b.root, ".monitor", "run", "1")
+	err := os.WriteFile(path, nil, 0o600)
+	if err == nil {
+		f, err = durable.OpenPathRead(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := run.OpenRecord(b.sp.Run, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	durable.Fault = func(s durable.Site) error {
+		if s == "record:remove" {
+			return unix.EROFS
+		}
+		return nil
+	}
+	defer func() { durable.Fault = nil }()
+	b.retire(r)
+	if err := b.sp.ClearUp(); err != nil && !errors.Is(err, unix.EROFS) {
+		t.Fatal(err)
+	}
+	if !locked() {
+		t.Fatal("it is not locked: that proves nothing")
 	}
 }
 

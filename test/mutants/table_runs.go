@@ -165,6 +165,13 @@ var runs = []mutant{
 		[]suite{runTests, monitorKilled},
 	},
 	{
+		"a record keeps its lock", "the lock of a record tells a survivor (15)",
+		[]edit{{"internal/monitor/session.go", `	for r := range s.retired {
+`, `	for r := range map[*run.Record]bool{} {
+`}},
+		[]suite{{"internal/monitor", "^TestRecordIsLetGo$", ""}},
+	},
+	{
 		"survivors are not waited for", "locked means: a result is there or will come (15)",
 		[]edit{{"internal/monitor/resume.go", `	case f.locked:
 		c.record, c.keeper, c.stage = f.record, f.live.Runner, alive
