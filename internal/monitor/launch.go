@@ -299,11 +299,13 @@ func (s *session) handOver() {
 			s.more = s.more || s.lacking
 		}
 	}
+	if s.slots == 0 {
+		s.acknowledge()
+	}
 }
 
-// acknowledge tells runners for which there is nothing to do that their last end is
-// taken care of. One that gets another command need not be told: it would be woken for
-// nothing.
+// acknowledge tells runners that their last end is taken care of, when nothing runs any
+// more. One that gets another command need not be told: it would be woken for nothing.
 func (s *session) acknowledge() {
 	for _, w := range s.workers {
 		if w.owed != "" && w.idle() {

@@ -253,9 +253,6 @@ func (s *session) farewell() string {
 
 // sleep waits until there is something to do.
 func (s *session) sleep(ctx context.Context) {
-	if len(s.jobs) == 0 {
-		s.acknowledge()
-	}
 	until := s.scanned.Add(time.Duration(s.conf.SleepTime))
 	earlier := func(t time.Time) {
 		if !t.IsZero() && t.Before(until) {
