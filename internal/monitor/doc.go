@@ -10,7 +10,7 @@
 //	             └─────────┬──────────────────────────────────▲─────────────┘
 //	                       ▼                                  │
 //	             ┌──── a round: messages, look, move, edit, start, commit ──┐
-//	             │         then: hand over, move on, tell                   │
+//	             │         then: hand over, tell                            │
 //	             └───────────────────────────────────────────────────────────┘
 //
 // The loop carries all of it out itself: state belongs to nobody else, so there is no
@@ -24,8 +24,7 @@
 // anybody's sync may make a beginning of it durable earlier. So every beginning
 // of a round must be a state that recovery understands. From that follows:
 //
-//   - A UOW moves after the commit of the round that wrote its STATUS: right after it,
-//     while what that let start is starting already.
+//   - A UOW moves in a round after the one that wrote its STATUS.
 //   - A command is handed to a runner after the commit that covers its claim and
 //     its start record.
 //   - A run record is used again after the commit of the round that took its end.

@@ -55,17 +55,17 @@ func (s *session) move() {
 	}
 }
 
-// moveOn does so right after a commit, while what it let start is starting already: the
-// next commit covers it, and that is the next end's if there is one to be expected.
-func (s *session) moveOn() {
-	s.move()
-	if !s.sp.Batch.Dirty() {
-		return
-	}
-	if s.slots == 0 || s.stop != running {
-		s.more = true
-	} else {
-		s.glanceBy(s.now.Add(moveLag))
+// moveSoon has a round come that moves what the last commit has made ready to: with the
+// next end if there is one to be expected, so that one commit covers both.
+func (s *session) moveSoon() {
+	for _, j := range s.jobs {
+		switch {
+		case j.state != judged || j.unwritten || j.written > s.committed: // one that could not leave has its time
+		case s.slots == 0 || s.stop != running || s.owesCleanup(j):
+			s.more = true
+		default:
+			s.glanceBy(s.now.Add(moveLag))
+		}
 	}
 }
 

@@ -190,8 +190,7 @@ func (s *session) tell() error {
 		s.fault(s.messagesDone())
 		s.fault(s.post())
 		s.clearUp()
-		// After it: what follows from these moves waits for the commit that covers them.
-		s.moveOn()
+		s.moveSoon()
 		s.fault(s.writeDigest(false))
 		return nil
 	})

@@ -33,7 +33,9 @@ func (s *session) readMessages() error {
 		s.glanceBy(s.now.Add(2 * time.Second))
 	}
 	if len(lines) > 0 {
-		// A message may name what was dropped a moment ago.
+		// A message may be about what ended a moment ago: that is told first.
+		s.fault(s.flush())
+		// It may name what was dropped a moment ago.
 		if err := s.scan(); err != nil {
 			return err
 		}
