@@ -50,19 +50,7 @@ func (e *Exam) holder() (string, error) {
 		return "", err
 	}
 	defer d.Close()
-	f, err := d.Open("lock")
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	held, err := f.Locked()
-	if err != nil || !held {
-		return "", err
-	}
-	return spool.Holder(f), nil
+	return spool.WatchedIn(d)
 }
 
 // holds reports whether that process is the one with the spool's lock. Where its

@@ -72,19 +72,19 @@ func (g *guard) beat() {
 // carryOut does what may block. Of a disk that does not answer, people are told, and
 // KILL JOB is heard meanwhile.
 func (s *session) carryOut(round func() error) error {
-	st := s.newStall()
+	st, root := s.newStall(), s.conf.Root // a round may read another configuration
 	began, listening, said := time.Now(), false, false
 	err := s.guard.during(round, func(lasts time.Duration) {
-		if st.starting != nil && st.starting.Err() == nil {
-			s.guard.c.notify(extend)
+		if s.starting != nil && s.starting.Err() == nil {
+			s.notify(extend)
 		}
 		if lasts > stallHeard && !listening {
 			listening = true
 			st.listen()
 		} else if lasts > stallSaid && !said {
 			said = true
-			s.guard.c.notify("STATUS=waiting for the disk")
-			st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", st.root, lasts.Round(time.Second)))
+			s.notify("STATUS=waiting for the disk")
+			st.say(fmt.Sprintf("the disk under %s has not answered for %v; nothing changes until it does, but KILL JOB is heard", root, lasts.Round(time.Second)))
 		}
 	})
 	if listening {

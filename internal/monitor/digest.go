@@ -162,9 +162,7 @@ func (s *session) compose(now time.Time) *status.Digest {
 			d.Running = append(d.Running, s.describeJob(j))
 		}
 	}
-	slices.SortFunc(d.Running, func(a, b status.Job) int {
-		return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(d.Running, byStart)
 	s.describeWaiting(d, now)
 	d.Recent = append(d.Recent, s.recent...)
 	if s.stop == running { // paused, finishing and the like are told by themselves
@@ -274,10 +272,20 @@ func (s *session) count(q spool.Queue) (n, ignored int) {
 	return n, 0
 }
 
+// byStart is the order in which those are told of that are executing.
+func byStart(a, b status.Job) int {
+	return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
+}
+
+// counts reports whether what lies in a queue under a name counts as a UOW.
+func counts(q spool.Queue, name string) bool {
+	return !spool.Ignored(name) && !spool.Readme(name) && !(q == spool.Trash && filepath.Ext(name) == ".why")
+}
+
 // CountDir counts the UOWs of a queue by their names.
 func CountDir(sp *spool.Spool, q spool.Queue) (n int, err error) {
 	err = sp.Dir(q).List(func(name durable.Name) bool {
-		if !spool.Ignored(name.Name) && !spool.Readme(name.Name) && !(q == spool.Trash && filepath.Ext(name.Name) == ".why") {
+		if counts(q, name.Name) {
 			n++
 		}
 		return true

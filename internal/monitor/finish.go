@@ -14,9 +14,6 @@ import (
 
 // unsettledEnds reports whether ends are known that are not in their queue yet.
 func (s *session) unsettledEnds() bool {
-	if len(s.tells) > 0 { // of moves that the next commit covers
-		return true
-	}
 	for _, j := range s.jobs {
 		if j.state == judged || j.state == leaving {
 			return true
@@ -42,7 +39,7 @@ const moveLag = 10 * time.Millisecond
 // move takes UOWs whose STATUS is on disk to where it leads.
 func (s *session) move() {
 	for _, j := range s.jobs {
-		if j.state == judged && !j.unwritten && j.written <= s.committed {
+		if j.state == judged && !j.unwritten && j.written < s.turns { // the commit of a round before this one covers it
 			if s.owesCleanup(j) {
 				s.become(j, cleaning)
 			} else {
@@ -55,12 +52,12 @@ func (s *session) move() {
 	}
 }
 
-// moveSoon has a round come that moves what the last commit has made ready to: with the
+// moveSoon has a round come that moves what this one's commit has made ready to: with the
 // next end if there is one to be expected, so that one commit covers both.
 func (s *session) moveSoon() {
 	for _, j := range s.jobs {
 		switch {
-		case j.state != judged || j.unwritten || j.written > s.committed: // one that could not leave has its time
+		case j.state != judged || j.unwritten: // one that could not leave has its time
 		case s.slots == 0 || s.stop != running || s.owesCleanup(j):
 			s.more = true
 		default:

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,9 +30,7 @@ func (v *View) List(q spool.Queue, yield func(status.Job) bool) error {
 		for _, j := range s.jobs {
 			jobs = append(jobs, s.describeJob(j))
 		}
-		slices.SortFunc(jobs, func(a, b status.Job) int {
-			return cmp.Or(a.Started.Compare(b.Started.Time), cmp.Compare(a.Name, b.Name))
-		})
+		slices.SortFunc(jobs, byStart)
 		for _, j := range jobs {
 			if !yield(j) {
 				return nil
@@ -129,7 +126,7 @@ func (v *View) rows(q spool.Queue) ([]*rows, error) {
 	}
 	batch := make([]durable.Name, 0, namesAtOnce)
 	err := v.s.sp.Dir(q).List(func(n durable.Name) bool {
-		if spool.Ignored(n.Name) || spool.Readme(n.Name) || q == spool.Trash && filepath.Ext(n.Name) == ".why" {
+		if !counts(q, n.Name) {
 			return true
 		}
 		if batch = append(batch, n); len(batch) == cap(batch) {

@@ -63,11 +63,7 @@ func (s *session) work(ctx context.Context) (err error) {
 		s.notify("STOPPING=1\nSTATUS=" + s.farewell())
 		// What a full disk does not take now is no reason to stay.
 		err = s.carryOut(func() error {
-			s.fault(s.flush())
-			if !s.sp.Batch.Dirty() {
-				s.fault(s.sp.ClearUp())
-			}
-			s.fault(s.writeDigest(true))
+			s.fault(errors.Join(s.flush(), s.sp.ClearUp(), s.writeDigest(true)))
 			return nil
 		})
 	}
@@ -117,9 +113,7 @@ func (s *session) round() error {
 	}
 	err := s.commit()
 	s.timer = false
-	if err == nil {
-		s.committed = s.turns
-	}
+	s.moveSoon()
 	return err
 }
 
@@ -190,7 +184,6 @@ func (s *session) tell() error {
 		s.fault(s.messagesDone())
 		s.fault(s.post())
 		s.clearUp()
-		s.moveSoon()
 		s.fault(s.writeDigest(false))
 		return nil
 	})
@@ -280,9 +273,6 @@ func (s *session) sleep(ctx context.Context) {
 	}
 	timer := time.NewTimer(max(time.Until(until), 0))
 	defer timer.Stop()
-	if len(s.late) > 0 {
-		return
-	}
 	select {
 	case ev := <-s.events:
 		s.late = append(s.late, ev)

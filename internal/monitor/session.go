@@ -202,7 +202,7 @@ type session struct {
 	// What comes in.
 	events chan event
 	quit   chan struct{} // closed when nobody listens to events any more
-	late   []event       // came while a round was carried out
+	late   []event       // has come, and is not taken in yet
 
 	// What is queued.
 	order     order
@@ -244,23 +244,22 @@ type session struct {
 	broken   error      // a sync failed: nothing remembered can be believed
 
 	// When and whether.
-	turns     int64     // rounds of this session
-	committed int64     // the last of them that is on disk
-	now       time.Time // of this round, for spans
-	wall      time.Time // of this round, for times of day
-	began     time.Time // the session
-	since     time.Time // the process
-	scanned   time.Time // when sleep_time was last over
-	timer     bool      // it is over now
-	first     bool      // what lay there at the start is not all looked at yet
-	retry     time.Time // trouble: look again then, at everything
-	glance    time.Time // have a round by then: something may have changed that nobody tells us of
-	stop      stopKind
-	stopped   time.Time // when stopping began
-	paused    bool
-	hush      bool // the message was answered by a session before this one
-	ready     readiness
-	gates     map[string]gated // `process` of job types
+	turns   int64     // rounds of this session
+	now     time.Time // of this round, for spans
+	wall    time.Time // of this round, for times of day
+	began   time.Time // the session
+	since   time.Time // the process
+	scanned time.Time // when sleep_time was last over
+	timer   bool      // it is over now
+	first   bool      // what lay there at the start is not all looked at yet
+	retry   time.Time // trouble: look again then, at everything
+	glance  time.Time // have a round by then: something may have changed that nobody tells us of
+	stop    stopKind
+	stopped time.Time // when stopping began
+	paused  bool
+	hush    bool // the message was answered by a session before this one
+	ready   readiness
+	gates   map[string]gated // `process` of job types
 
 	// What it tells of itself.
 	stats   stats

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path"
@@ -35,14 +34,12 @@ const (
 // Its files may hang as well. Hence a goroutine that only reads, which a frozen
 // file system allows, and others for what may block.
 type stall struct {
-	ear      *messages.Ear
-	running  []reach
-	records  *durable.Dir
-	queue    string // of running UOWs
-	grace    time.Duration
-	root     string
-	starting context.Context // until the service manager was told READY=1
-	say      func(text string)
+	ear     *messages.Ear
+	running []reach
+	records *durable.Dir
+	queue   string // of running UOWs
+	grace   time.Duration
+	say     func(text string)
 
 	quit, over chan struct{}
 	killed     []string // names of UOWs
@@ -78,7 +75,6 @@ func (s *session) reachable() (list []reach) {
 func (s *session) newStall() *stall {
 	st := &stall{
 		ear: s.inbox.Ear(), running: s.reachable(), records: s.sp.Run, queue: s.sp.Name(spool.Executing), grace: time.Duration(s.conf.Job.KillGrace),
-		root: s.conf.Root, starting: s.starting,
 	}
 	root, says := s.sp.Root, s.conf.Files.Says
 	st.say = func(text string) {

@@ -382,8 +382,11 @@ func Holder(lock *durable.File) string {
 }
 
 // Watched reports who holds the spool, "" if nobody does. It takes no lock.
-func (s *Spool) Watched() (string, error) {
-	f, err := s.Private.Open("lock")
+func (s *Spool) Watched() (string, error) { return WatchedIn(s.Private) }
+
+// WatchedIn does so by the directory .monitor alone, of a spool that may be in disorder.
+func WatchedIn(private *durable.Dir) (string, error) {
+	f, err := private.Open("lock")
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -146,7 +146,7 @@ var names = []mutant{
 	{
 		"asking takes the lock", "an OFD lock can be asked about without being taken (14)",
 		[]edit{
-			{"internal/spool/spool.go", `f, err := s.Private.Open("lock")`, `f, err := s.Private.OpenWrite("look:open", "lock")`},
+			{"internal/spool/spool.go", `f, err := private.Open("lock")`, `f, err := private.OpenWrite("look:open", "lock")`},
 			{"internal/spool/spool.go", `held, err := f.Locked()`, `got, err := f.Lock("look:lock")
 	held := !got`},
 			{"internal/spool/spool.go", `	defer f.Close()

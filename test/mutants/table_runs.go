@@ -8,7 +8,7 @@ var rounds = []mutant{
 	s.edit()
 `, `	s.edit()
 	s.move()
-`}, {"internal/monitor/finish.go", `j.written <= s.committed`, `j.written <= s.turns`}},
+`}, {"internal/monitor/finish.go", `j.written < s.turns`, `j.written <= s.turns`}},
 		[]suite{powerCut, powerCuts},
 	},
 	{
@@ -49,8 +49,9 @@ var rounds = []mutant{
 	},
 	{
 		"an end waits for ever", "an end whose commit is there moves (13)",
-		[]edit{{"internal/monitor/finish.go", `		s.glanceBy(s.now.Add(moveLag))
-`, ``}},
+		[]edit{{"internal/monitor/finish.go", `		if j.state == leaving {
+			s.depart(j)`, `		if j.state == leaving && s.slots == 0 {
+			s.depart(j)`}},
 		[]suite{{"cmd/monitor", "^TestScripts$/^beside$", ""}},
 	},
 	{
